@@ -1,0 +1,1 @@
+"""A small support product: see README."""

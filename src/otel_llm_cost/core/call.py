@@ -1,0 +1,91 @@
+"""Call: one attempt at one model. One call becomes one span or record, and one ledger row."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from otel_llm_cost.core.cost import Cost
+from otel_llm_cost.core.usage import Usage
+
+Terms = Mapping[str, str]
+"""What besides model and quantity decides the price. Keys, each absent when it does not apply:
+
+service_tier      served tier, else the requested one (`priority`, `flex`, `fast`, `ultrafast`, `batch` …)
+processing        `batch` for results of a batch job
+speed             Anthropic `fast`
+inference_geo     Anthropic `us`
+residency         region of a data-residency host (`eu`, `us`)
+region            cloud region or Vertex location
+deployment_type   `global`, `data_zone`, `regional`, `provisioned`
+zone              data zone (`eu`, `us`, `apac`)
+search_context    `low`, `medium`, `high` search context size
+traffic_type      Gemini/Vertex traffic type
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Usage inside a call that another model did (Anthropic's advisor, OpenAI's image tool)."""
+
+    model: str
+    usage: Usage
+
+
+@dataclass(slots=True)
+class Call:
+    """One attempt at one model; mutable while it runs, and only inside the pipeline.
+
+    Times are Unix nanoseconds. Empty string and None mean "not known". `tags` are allocation tags, the well
+    known ones (team, feature, environment, customer_id) beside free keys. `raw_usage` is the provider's usage
+    object as compact JSON, numbers only, never content. `usage_source` is provider, stream, estimated or
+    missing. `error_type` is the provider's code or the exception's name. `denied_by` names the policy that
+    refused the call.
+    """
+
+    provider: str = ""
+    operation: str = "chat"
+    request_model: str = ""
+    call_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    api: str = ""
+    response_model: str = ""
+    response_id: str = ""
+    request_id: str = ""
+    attempt: int = 1
+    stream: bool = False
+    server_address: str = ""
+    server_port: int | None = None
+    started_at: int = 0
+    ended_at: int | None = None
+    time_to_first_chunk_s: float | None = None
+    max_tokens: int | None = None
+    usage: Usage = field(default_factory=Usage)
+    usage_source: str = "missing"
+    parts: tuple[Part, ...] = ()
+    terms: Terms = field(default_factory=dict)
+    reported_cost: str = ""
+    raw_usage: str = ""
+    usage_flags: tuple[str, ...] = ()
+    cost: Cost | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    conversation_id: str = ""
+    prompt_hash: str = ""
+    billing_account: str = ""
+    project: str = ""
+    api_key_hash: str = ""
+    deployment: str = ""
+    finish_reasons: tuple[str, ...] = ()
+    error_type: str = ""
+    status_code: int | None = None
+    denied_by: str = ""
+
+    @property
+    def model(self) -> str:
+        """The model to price: the one that served, else the one asked for."""
+        return self.response_model or self.request_model
+
+    @property
+    def is_billable(self) -> bool:
+        """Whether the call carries usage, paid or estimated: what every report counts as a call."""
+        return bool(self.usage) and not self.denied_by
