@@ -7,3 +7,6 @@ import os
 # A developer's own settings must not change a test's outcome.
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "OPENAI_", "ANTHROPIC_"))]:
     del os.environ[_name]
+
+# Under our own suite a fault of ours is a failing test, not a log line (design D3).
+os.environ["OTEL_LLM_COST_RAISE"] = "1"
