@@ -67,20 +67,27 @@ UNITS: tuple[Unit, ...] = (
         "cache_write_12h", "input", 1_000_000, "prompt tokens written to a 12-hour cache", part="cache_write"
     ),
     *_by_modality("output", "output", "generated tokens, reasoning included"),
+    Unit("output_reasoning", "output", 1_000_000, "hidden reasoning tokens, where they have their own price"),
+    Unit("output_citation", "output", 1_000_000, "citation tokens, where they have their own price"),
     Unit("reasoning", "note", 1_000_000, "the part of output that was hidden reasoning"),
     Unit("web_searches", "fee", 1_000, "web searches the provider ran"),
     Unit("web_fetches", "fee", 1_000, "pages the provider fetched"),
     Unit("file_searches", "fee", 1_000, "searches in files stored at the provider"),
+    Unit("social_searches", "fee", 1_000, "searches in a social network's posts"),
     Unit("code_sessions", "fee", 1, "code-interpreter containers opened"),
+    Unit("code_executions", "fee", 1_000, "code runs, where each run costs"),
     Unit("grounded_prompts", "fee", 1_000, "prompts that were grounded by search"),
     Unit("grounding_queries", "fee", 1_000, "unique search queries used for grounding"),
     Unit("search_units", "fee", 1_000, "rerank search units (one query over up to 100 documents)"),
     Unit("requests", "fee", 1_000, "requests, where the request itself costs"),
     Unit("images", "fee", 1, "images made or read, where images are priced by the piece"),
     Unit("pages", "fee", 1_000, "pages processed by OCR"),
+    Unit("annotated_pages", "fee", 1_000, "pages processed by OCR with structured annotations"),
     Unit("characters", "fee", 1_000_000, "characters of text, where text is priced by the character"),
     Unit("audio_seconds", "fee", 3_600, "seconds of audio, where audio is priced by time"),
     Unit("video_seconds", "fee", 1, "seconds of video made"),
+    Unit("messages", "fee", 1_000, "text messages sent into a voice session"),
+    Unit("cache_token_hours", "fee", 1_000_000, "tokens kept in an explicit cache, times hours"),
 )
 
 UNIT: dict[str, Unit] = {unit.name: unit for unit in UNITS}
