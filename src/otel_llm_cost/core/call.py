@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from otel_llm_cost.core.cost import Cost
 from otel_llm_cost.core.usage import Usage
@@ -33,6 +34,14 @@ class Part:
     usage: Usage
 
 
+NO_USAGE: Final = Usage()
+
+
+def new_call_id() -> str:
+    """A random 128-bit id as hex: from the system, so that neither a fork nor `random.seed` repeats one."""
+    return os.urandom(16).hex()
+
+
 @dataclass(slots=True)
 class Call:
     """One attempt at one model; mutable while it runs, and only inside the pipeline.
@@ -47,7 +56,7 @@ class Call:
     provider: str = ""
     operation: str = "chat"
     request_model: str = ""
-    call_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    call_id: str = field(default_factory=new_call_id)
     api: str = ""
     response_model: str = ""
     response_id: str = ""
@@ -60,7 +69,7 @@ class Call:
     ended_at: int | None = None
     time_to_first_chunk_s: float | None = None
     max_tokens: int | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     usage_source: str = "missing"
     parts: tuple[Part, ...] = ()
     terms: Terms = field(default_factory=dict)
@@ -79,6 +88,28 @@ class Call:
     error_type: str = ""
     status_code: int | None = None
     denied_by: str = ""
+
+    def next_attempt(self, started_at: int) -> Call:
+        """The same request tried again: what was asked stays, nothing of the outcome does."""
+        return Call(
+            provider=self.provider,
+            operation=self.operation,
+            request_model=self.request_model,
+            api=self.api,
+            attempt=self.attempt + 1,
+            stream=self.stream,
+            server_address=self.server_address,
+            server_port=self.server_port,
+            started_at=started_at,
+            max_tokens=self.max_tokens,
+            tags=self.tags,
+            conversation_id=self.conversation_id,
+            prompt_hash=self.prompt_hash,
+            billing_account=self.billing_account,
+            project=self.project,
+            api_key_hash=self.api_key_hash,
+            deployment=self.deployment,
+        )
 
     @property
     def model(self) -> str:

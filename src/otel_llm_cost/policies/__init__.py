@@ -1,0 +1,1 @@
+"""What happens around a call, one file per concern; `wiring.py` puts them in order."""

@@ -1,0 +1,307 @@
+"""One SDK call between its request and its last byte: what was asked, what came back, how it ended."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.trace import get_current_span
+
+from otel_llm_cost.core import faults, semconv
+from otel_llm_cost.core.background import background
+from otel_llm_cost.core.call import Call
+from otel_llm_cost.instrument import streams
+from otel_llm_cost.instrument.hosts import USAGE_ON_REQUEST, Target
+from otel_llm_cost.instrument.payload import parse, plain
+from otel_llm_cost.instrument.request import price_context
+from otel_llm_cost.instrument.sdk import Route, Sdk
+from otel_llm_cost.pipeline import Pipeline, Run
+
+ABORTED = "aborted"
+"""Usage flag: the caller stopped reading before the provider was done."""
+MAYBE_BILLED = "maybe_billed"
+"""Usage flag: no answer came, yet the provider may have made one and charged for it."""
+
+_refusing: set[str] = set()
+"""Hosts that refused `stream_options`, and are not asked again."""
+
+_CODE = re.compile(r"[A-Za-z_][\w.\-]{0,63}")
+
+
+class Exchange:
+    """Carries one SDK call through the pipeline. Holds no response and no context token."""
+
+    __slots__ = (
+        "_asked_usage",
+        "_body",
+        "_tap",
+        "_target",
+        "attempts",
+        "call",
+        "client",
+        "is_answered",
+        "pipeline",
+        "route",
+        "run",
+        "sdk",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        sdk: Sdk,
+        pipeline: Pipeline,
+        client: Any,
+        route: Route,
+        target: Target,
+        body: Mapping[str, Any],
+        stream: bool,
+    ) -> None:
+        self.sdk = sdk
+        self.pipeline = pipeline
+        self.client = client
+        self.route = route
+        self.stream = stream
+        self.attempts = 0
+        self.is_answered = False
+        self.call: Call
+        self.run: Run
+        self._target = target
+        self._body = body
+        self._asked_usage = False
+        self._tap: streams.Tap | None = None
+
+    # the way in
+
+    def should_ask_usage(self) -> bool:
+        """Whether this stream carries usage only if we ask, and the provider lets us."""
+        target = self._target
+        if self._body.get("stream_options") or target.host in _refusing:
+            return False
+        if target.is_known and target.provider not in USAGE_ON_REQUEST:
+            return False
+        # Azure's dated API took the option from 2024-09-01-preview on; the v1 API has no such date.
+        version = getattr(self.client, "_api_version", None)
+        return not isinstance(version, str) or version >= "2024-09-01" or version[:2] != "20"
+
+    def ask_usage(self, body: Any) -> dict[str, Any]:
+        """A copy of the request's body that asks for usage."""
+        self._asked_usage = True
+        return {**(body or {}), "stream_options": {"include_usage": True}}
+
+    def start(self) -> Any:
+        """Enter the pipeline; the OpenTelemetry context to make the request in. Raises CallDenied."""
+        self.run = self.pipeline.start(self.call)
+        return self.run.context
+
+    async def start_async(self) -> Any:
+        """`start` on an event loop."""
+        self.run = await self.pipeline.start_async(self.call)
+        return self.run.context
+
+    def attempt(self, in_flight: BaseException | None) -> None:
+        """An attempt is about to be sent. Raises CallDenied.
+
+        in_flight: the exception being handled, which is why older SDKs try again.
+        """
+        self.attempts += 1
+        if self.attempts == 1:
+            if self.sdk.native_scope:
+                self._mark_native_span()
+            return
+        self.is_answered = False
+        self._tap = None
+        if not self.run.call.error_type:
+            self.broken(in_flight)
+        self.run.retry(self.run.call.next_attempt(time.time_ns()))
+
+    def _mark_native_span(self) -> None:
+        """The SDK's own span is a child of ours and tells the same call: say who counts it."""
+        span: Any = get_current_span()
+        scope = getattr(span, "instrumentation_scope", None)
+        if scope is not None and scope.name == self.sdk.native_scope:
+            own = self.run.span.get_span_context().span_id if self.run.span is not None else 0
+            span.set_attribute(semconv.COUNTED_BY, f"{own:016x}" if own else self.run.call.call_id)
+
+    # failures
+
+    def refused(self, response: Any) -> None:
+        """The provider answered with a status that the SDK will retry."""
+        self._fail(self.client._make_status_error("", body=_read_error(response), response=response))
+
+    def broken(self, error: BaseException | None) -> None:
+        """The attempt ended without an answer, and the SDK will retry."""
+        if not self.run.call.error_type:
+            self._fail(error)
+
+    def failed(self, error: BaseException) -> bool:
+        """The SDK call raised; whether to send it again without what we added to it."""
+        try:
+            if self._tap is not None:
+                self._tap.fail(error)
+            elif self._asked_usage and _is_about_stream_options(error):
+                _refusing.add(self._target.host)
+                self._asked_usage = False
+                self._fail(error)
+                return True
+            else:
+                self._fail(error)
+                self._finish()
+        except Exception as fault:  # noqa: BLE001
+            faults.report("recording a failed call", fault)
+        return False
+
+    def _fail(self, error: BaseException | None) -> None:
+        call = self.run.call
+        call.ended_at = time.time_ns()
+        call.error_type = error_type(error)
+        status = getattr(error, "status_code", None)
+        call.status_code = status if isinstance(status, int) else None
+        request_id = getattr(error, "request_id", None)
+        if isinstance(request_id, str):
+            call.request_id = request_id
+        if error is not None and any("Timeout" in kind.__name__ for kind in type(error).__mro__):
+            call.usage_flags = (*call.usage_flags, MAYBE_BILLED)
+
+    # the answer
+
+    def answered(self, response: Any) -> None:
+        """A good answer began. What is still to be read is watched while the user reads it."""
+        self.is_answered = True
+        try:
+            if self.stream or not response.is_closed:
+                self._tap = streams.watch(response, self, hide_usage=self._asked_usage)
+        except Exception as error:  # noqa: BLE001
+            faults.report("watching a response", error)
+
+    def read_result(self, result: Any, response: Any) -> None:
+        """What the user gets, parsed by the SDK already; a raw response is parsed here."""
+        if self._tap is not None:
+            return
+        try:
+            kind = type(result)
+            payload: Any = None
+            if hasattr(kind, "model_fields") or hasattr(kind, "__fields__"):
+                payload = plain(result)
+                request_id = getattr(result, "_request_id", None)
+                if isinstance(request_id, str):
+                    self.run.call.request_id = request_id
+            if not payload or payload.get("usage") is None:
+                payload = parse(response.content) or payload
+            if payload:
+                self.read(payload, "provider")
+        except Exception as error:  # noqa: BLE001
+            faults.report("reading an answer", error)
+
+    def read_body(self, response: Any) -> None:
+        """The SDK (or the user's parser) failed over a good answer, which is billed all the same."""
+        if self._tap is None:
+            self.read_result(None, response)
+
+    def read(self, payload: Mapping[str, Any], source: str) -> None:
+        """Put what the provider said about the call on it."""
+        from otel_llm_cost.pricing import normalise
+
+        call = self.run.call
+        reading = normalise.read(call.provider, call.api, payload, price_context(self._target, self._body))
+        call.usage = reading.usage
+        call.usage_source = (
+            source if reading.usage and reading.usage_source == "provider" else reading.usage_source
+        )
+        call.response_model = reading.response_model
+        call.response_id = reading.response_id
+        call.terms = reading.terms
+        call.parts = reading.parts
+        call.reported_cost = reading.reported_cost
+        call.raw_usage = reading.raw_usage
+        call.finish_reasons = reading.finish_reasons
+        if reading.flags:
+            call.usage_flags = (*call.usage_flags, *reading.flags)
+
+    def returned(self) -> None:
+        """The SDK call returned to the user; a watched response ends later."""
+        if self._tap is None:
+            self.run.call.ended_at = time.time_ns()
+            self._finish()
+
+    # the end
+
+    def ended(self, tap: streams.Tap) -> None:
+        """A watched response is over. Runs on the caller's thread only where the provider was done."""
+        call = self.run.call
+        call.ended_at = tap.ended_at
+        if tap.first_chunk_at:
+            call.time_to_first_chunk_s = (tap.first_chunk_at - call.started_at) / 1e9
+        if tap.error is not None:
+            call.error_type = error_type(tap.error)
+        elif not tap.is_complete:
+            call.usage_flags = (*call.usage_flags, ABORTED)
+        if tap.state:
+            self.read(tap.state, "stream" if self.stream else "provider")
+        self._finish(tap)
+
+    def _finish(self, tap: streams.Tap | None = None) -> None:
+        run = self.run
+        if self._needs_estimate(tap) or not self.pipeline.is_ready:
+            background.run(lambda: self._finish_later(tap))
+        else:
+            run.finish()
+
+    def _needs_estimate(self, tap: streams.Tap | None) -> bool:
+        call = self.run.call
+        if tap is not None and not tap.is_complete:
+            return True
+        return not call.usage and not call.error_type and self.attempts > 0
+
+    def _finish_later(self, tap: streams.Tap | None) -> None:
+        try:
+            if not self.pipeline.is_ready:
+                self.pipeline.prepare()
+            if self._needs_estimate(tap):
+                self._estimate(tap)
+        except Exception as error:  # noqa: BLE001
+            faults.report("estimating usage", error)
+        finally:
+            self.run.finish()
+
+    def _estimate(self, tap: streams.Tap | None) -> None:
+        from otel_llm_cost.instrument import estimate
+
+        call = self.run.call
+        usage = estimate.complete(call.usage, self.route, self._body, tap)
+        if usage:
+            call.usage = usage
+            call.usage_source = "estimated"
+
+
+def error_type(error: BaseException | None) -> str:
+    """The provider's error code where there is one, else the exception's name: few values, no message."""
+    if error is None:
+        return "_OTHER"
+    body = getattr(error, "body", None)
+    if isinstance(body, Mapping):
+        inner = body.get("error")
+        inner = inner if isinstance(inner, Mapping) else body
+        for name in ("code", "type"):
+            code = inner.get(name)
+            if isinstance(code, str) and _CODE.fullmatch(code):
+                return code
+    return type(error).__name__
+
+
+def _read_error(response: Any) -> Mapping[str, Any] | None:
+    """The error object of a refusal, when its body was read (it is not, for streams)."""
+    body = parse(response.content) if response.is_closed or response.is_stream_consumed else None
+    if body is None:
+        return None
+    inner = body.get("error")
+    return inner if isinstance(inner, Mapping) else body
+
+
+def _is_about_stream_options(error: BaseException) -> bool:
+    text = str(getattr(error, "body", None) or error)
+    return getattr(error, "status_code", None) in (400, 422) and (
+        "stream_options" in text or "include_usage" in text
+    )

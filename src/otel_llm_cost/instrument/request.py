@@ -1,0 +1,105 @@
+"""What a request says before it is sent: model, limits, tags, and the terms that decide its price."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from otel_llm_cost.core import tags
+from otel_llm_cost.core.call import Call
+from otel_llm_cost.core.semconv import WELL_KNOWN_TAGS
+from otel_llm_cost.instrument.hosts import Target
+from otel_llm_cost.instrument.sdk import Route
+
+TAG_HEADER = "x-litellm-tags"
+"""`team:search,feature:rank`: the header that carries the tags of one call, or of one client."""
+
+LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+"""Under which names a request bounds its output, the most specific first."""
+
+TERMS = ("service_tier", "speed", "inference_geo", "web_search_options")
+"""Request parameters that may decide the price."""
+
+
+def body_of(options: Any) -> Mapping[str, Any]:
+    """The request's JSON object; `extra_body` wins over the parameters, as it does when the SDK sends it."""
+    body = options.json_data
+    if not isinstance(body, Mapping):
+        body = {}
+    extra = getattr(options, "extra_json", None)
+    return {**body, **extra} if extra else body
+
+
+def describe(
+    target: Target, route: Route, client: Any, options: Any, body: Mapping[str, Any], stream: bool
+) -> Call:
+    """The first attempt of a request."""
+    model = body.get("model")
+    return Call(
+        provider=target.provider,
+        operation=route.operation,
+        request_model=model if isinstance(model, str) else "",
+        api=route.api,
+        stream=stream,
+        server_address=target.host,
+        server_port=target.port,
+        started_at=time.time_ns(),
+        max_tokens=_limit(body),
+        tags=_tags(client, options, body),
+        conversation_id=_conversation(body),
+        billing_account=target.billing_account,
+        project=target.project,
+        api_key_hash=target.api_key_hash,
+    )
+
+
+def price_context(target: Target, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The request's facts that `pricing.normalise` needs beside the answer."""
+    context: dict[str, Any] = {"base_url": target.base_url, "request_model": body.get("model")}
+    for name in TERMS:
+        if name in body:
+            context[name] = body[name]
+    return context
+
+
+def _limit(body: Mapping[str, Any]) -> int | None:
+    for name in LIMITS:
+        if name in body and isinstance(limit := body[name], int):
+            return limit
+    return None
+
+
+def _conversation(body: Mapping[str, Any]) -> str:
+    conversation = body.get("conversation")
+    if isinstance(conversation, Mapping):
+        conversation = conversation.get("id")
+    return conversation if isinstance(conversation, str) else ""
+
+
+def _tags(client: Any, options: Any, body: Mapping[str, Any]) -> Mapping[str, str]:
+    """Tags of the call itself, over those of the context it runs in (design §5)."""
+    around = tags.current()
+    own: dict[str, str] = {}
+    for headers in (getattr(client, "_custom_headers", None), options.headers):
+        if headers and isinstance(headers, Mapping):
+            for name, text in headers.items():
+                if name.lower() == TAG_HEADER and isinstance(text, str):
+                    own.update(read_tag_list(text))
+    if isinstance(user := body.get("user"), str) and user:
+        own.setdefault("customer_id", user)
+    if isinstance(metadata := body.get("metadata"), Mapping):
+        for key in WELL_KNOWN_TAGS:
+            if isinstance(text := metadata.get(key), str) and text:
+                own.setdefault(key, text)
+        if isinstance(user := metadata.get("user_id"), str) and user:
+            own.setdefault("customer_id", user)
+    return {**around, **own} if own else around
+
+
+def read_tag_list(text: str) -> dict[str, str]:
+    """`team:search,feature:rank` as tags; entries without a colon are someone else's."""
+    pairs = (entry.partition(":") for entry in text.split(","))
+    return {
+        key.strip(): value.strip() for key, colon, value in pairs if colon and key.strip() and value.strip()
+    }

@@ -1,0 +1,284 @@
+"""Watches a response while the user reads it, so that no way of ending it loses its cost (design D9).
+
+The response's class is swapped for a subclass that shows each chunk to a `Tap`. A tap holds plain data and
+never the response: open ones are kept in a strong registry, since garbage collection may close a generator
+before the response. `__del__` and an early close only append to a queue; our own thread settles them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import copyreg
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from otel_llm_cost.core import faults
+from otel_llm_cost.core.background import background
+from otel_llm_cost.instrument import sse
+from otel_llm_cost.instrument.payload import parse
+
+if TYPE_CHECKING:
+    from otel_llm_cost.instrument.exchange import Exchange
+
+KEPT = 256 * 1024
+"""Bytes of a stream that are kept: usage comes first or last, and an estimate can be scaled up."""
+
+_ATTRIBUTE = "_llm_cost_tap"
+
+_open: set[Tap] = set()
+
+
+class Tap:
+    """What is known of one response so far.
+
+    state: the provider's events folded into one payload. error: what broke the reading. is_complete: the
+    provider said that it was done. first_chunk_at, ended_at: Unix ns.
+    """
+
+    __slots__ = (
+        "_limit",
+        "_over",
+        "_size",
+        "chunks",
+        "ended_at",
+        "error",
+        "events",
+        "exchange",
+        "first_chunk_at",
+        "hiding",
+        "is_complete",
+        "is_events",
+        "last_seen",
+        "sample",
+        "state",
+    )
+
+    def __init__(self, exchange: Exchange, hide_usage: bool) -> None:
+        self.exchange = exchange
+        self.chunks: list[bytes] = []
+        self.sample = b""
+        self.events = 0
+        self.state: Mapping[str, Any] = {}
+        self.error: BaseException | None = None
+        self.first_chunk_at = 0
+        self.ended_at: int | None = None
+        self.last_seen = time.monotonic()
+        self.is_complete = False
+        self.is_events = exchange.stream
+        self.hiding = sse.Hiding() if hide_usage else None
+        self._size = 0
+        self._limit = KEPT
+        self._over = [True]
+
+    def watch(self, chunk: bytes) -> None:
+        """A chunk went by. The first is timed; beyond the limit only what tells usage is kept."""
+        self.chunks.append(chunk)
+        size = self._size = self._size + len(chunk)
+        if not self.first_chunk_at:
+            self.first_chunk_at = time.time_ns()
+        if size > self._limit:
+            self._condense()
+
+    def _condense(self) -> None:
+        block = b"".join(self.chunks)
+        self.last_seen = time.monotonic()
+        if not self.is_events:  # a JSON body: all of it is needed, until it is absurd
+            self._limit = max(self._limit, len(block)) * 2
+            self.chunks[:] = [block]
+            return
+        cut = sse.last_end(block)
+        self._digest(block[:cut])
+        if not self.sample:
+            self.sample = block[:cut]
+        self.chunks[:] = [block[cut:]]
+        self._size = len(block) - cut
+        self._limit = self._size + KEPT
+
+    def _digest(self, block: bytes) -> None:
+        from otel_llm_cost.pricing import normalise
+
+        self.events += sse.count(block)
+        api = self.exchange.route.api
+        for event in sse.telling(block, is_first=not self.state):
+            self.state = normalise.fold(api, dict(self.state) or None, event)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call was recorded, or is about to be."""
+        return not self._over
+
+    def _claim(self) -> bool:
+        try:
+            self._over.pop()  # atomic: one ending wins
+        except IndexError:
+            return False
+        self.ended_at = time.time_ns()
+        return True
+
+    def end(self, *, at_end_of_body: bool = False) -> None:
+        """The user is done with the response, or it with the user."""
+        if not self._claim():
+            return
+        ends = self.exchange.route.ends
+        tail = b"".join(self.chunks[-3:])
+        self.is_complete = self.error is None and (
+            (at_end_of_body and not ends) or any(end in tail for end in ends)
+            if self.is_events
+            else at_end_of_body
+        )
+        # Closed by garbage collection, a generator sees GeneratorExit, and any lock may be held.
+        if self.is_complete and not isinstance(sys.exc_info()[1], GeneratorExit):
+            self._settle()
+        else:
+            background.submit(self._settle)
+
+    def fail(self, error: BaseException) -> None:
+        """Reading broke."""
+        self.error = error
+        self.end()
+
+    def _settle(self) -> None:
+        _open.discard(self)
+        try:
+            block = b"".join(self.chunks)
+            if self.is_events and sse.looks_like_events(block):
+                self._digest(block)
+            elif body := parse(block):
+                self.state = body
+                self.is_complete = True
+            if not self.sample:
+                self.sample = block
+            self.chunks.clear()
+        except Exception as error:  # noqa: BLE001
+            faults.report("reading a stream", error)
+        self.exchange.ended(self)
+
+
+def watch(response: Any, exchange: Exchange, *, hide_usage: bool) -> Tap:
+    """Have everything that is read from `response` pass by a new tap."""
+    background.start()
+    _register_exit()
+    tap = Tap(exchange, hide_usage)
+    response.__dict__[_ATTRIBUTE] = tap
+    response.__class__ = _watched(type(response))
+    _open.add(tap)
+    return tap
+
+
+def settle_idle(idle_s: float) -> None:
+    """End what nobody has read from for `idle_s` seconds: 0 ends everything that is open."""
+    now = time.monotonic()
+    for tap in list(_open):
+        if now - tap.last_seen >= idle_s:
+            tap.end()
+
+
+@lru_cache(maxsize=1)
+def _register_exit() -> None:
+    # At the first stream and not at import: exit functions run last in, first out, and the tracer provider
+    # that must still be there is made before the first call.
+    atexit.register(_at_exit)
+
+
+def _at_exit() -> None:
+    settle_idle(0)
+    background.drain()
+
+
+def _forget_parent() -> None:
+    """A forked child's copies of open responses are its parent's to settle."""
+    for tap in _open:
+        tap._over.clear()
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
+
+
+@cache
+def _watched(base: type) -> type:
+    """A subclass of a response class that shows what is read; to everyone else it is the same class."""
+
+    def iter_bytes(self: Any, chunk_size: int | None = None) -> Iterator[bytes]:
+        tap: Tap = self.__dict__[_ATTRIBUTE]
+        source = base.iter_bytes(self, chunk_size)  # type: ignore[attr-defined]
+        if tap.is_over:
+            yield from source
+            return
+        hiding = tap.hiding
+        try:
+            for chunk in source:
+                tap.watch(chunk)
+                if hiding is None or (chunk := hiding.filter(chunk)):
+                    yield chunk
+            if hiding is not None and (chunk := hiding.rest()):
+                yield chunk
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            tap.fail(error)
+            raise
+        tap.end(at_end_of_body=True)
+
+    async def aiter_bytes(self: Any, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        tap: Tap = self.__dict__[_ATTRIBUTE]
+        source = base.aiter_bytes(self, chunk_size)  # type: ignore[attr-defined]
+        if tap.is_over:
+            async for chunk in source:
+                yield chunk
+            return
+        hiding = tap.hiding
+        try:
+            async for chunk in source:
+                tap.watch(chunk)
+                if hiding is None or (chunk := hiding.filter(chunk)):
+                    yield chunk
+            if hiding is not None and (chunk := hiding.rest()):
+                yield chunk
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            tap.fail(error)
+            raise
+        tap.end(at_end_of_body=True)
+
+    def close(self: Any) -> None:
+        try:
+            base.close(self)  # type: ignore[attr-defined]
+        finally:
+            self.__dict__[_ATTRIBUTE].end()
+
+    async def aclose(self: Any) -> None:
+        try:
+            await base.aclose(self)  # type: ignore[attr-defined]
+        finally:
+            self.__dict__[_ATTRIBUTE].end()
+
+    def finalise(self: Any) -> None:
+        if (tap := self.__dict__.get(_ATTRIBUTE)) is not None and not tap.is_over and not sys.is_finalizing():
+            background.submit(tap.end)
+
+    def reduce_ex(self: Any, _protocol: Any) -> Any:
+        state = {name: value for name, value in base.__getstate__(self).items() if name != _ATTRIBUTE}  # type: ignore[attr-defined]
+        return copyreg.__newobj__, (base,), state  # type: ignore[attr-defined]
+
+    return type(
+        base.__name__,
+        (base,),
+        {
+            "__module__": base.__module__,
+            "__qualname__": base.__qualname__,
+            "__doc__": base.__doc__,
+            "__del__": finalise,
+            "__reduce_ex__": reduce_ex,
+            "iter_bytes": iter_bytes,
+            "aiter_bytes": aiter_bytes,
+            "close": close,
+            "aclose": aclose,
+        },
+    )

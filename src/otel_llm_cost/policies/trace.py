@@ -1,0 +1,84 @@
+"""Outermost: the span around an SDK call, and the record of whatever no span tells (design D13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_current, get_value
+from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+
+from otel_llm_cost.core import semconv
+from otel_llm_cost.core.call import Call
+from otel_llm_cost.pipeline import Exit, Policy, Run
+
+Emit = Callable[..., None]
+"""`records.emit(call, context)`: sends the call as an `llm_cost.call` log record."""
+
+START = (semconv.OPERATION, semconv.PROVIDER, semconv.REQUEST_MODEL, "server.address", "server.port")
+"""Set when the span starts, since samplers decide by them."""
+
+
+class Trace(Policy):
+    """One CLIENT span per SDK call, `{operation} {model}`, current while the call runs.
+
+    An attempt that failed before the last leaves as a record; so does the last one where the span is not
+    recorded (not sampled, suppressed, no SDK), or always when `record` is "always" because something later
+    may drop spans. The status carries no message: a provider's may quote the prompt.
+    """
+
+    name = "trace"
+
+    def __init__(
+        self, tracer: Tracer, emit: Emit, record: Literal["unsampled", "always"] = "unsampled"
+    ) -> None:
+        self._tracer = tracer
+        self._emit = emit
+        self._always = record == "always"
+
+    def enter(self, run: Run) -> Exit | None:
+        if run.span is None:
+            self._open(run)
+        return self.leave
+
+    def _open(self, run: Run) -> None:
+        call = run.call
+        if get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+            run.span, run.context = INVALID_SPAN, get_current()
+            return
+        attributes: dict[str, Any] = {semconv.OPERATION: call.operation, semconv.PROVIDER: call.provider}
+        if call.request_model:
+            attributes[semconv.REQUEST_MODEL] = call.request_model
+        if call.server_address:
+            attributes["server.address"] = call.server_address
+        if call.server_port is not None:
+            attributes["server.port"] = call.server_port
+        run.span = self._tracer.start_span(
+            f"{call.operation} {call.request_model}" if call.request_model else call.operation,
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            start_time=call.started_at,
+        )
+        run.context = set_span_in_context(run.span)
+
+    def leave(self, run: Run) -> None:
+        call = run.call
+        if not run.is_last:
+            self._emit(call, run.context)
+            return
+        span = run.span
+        recording = span.is_recording()
+        if recording:
+            self._describe(span, call)
+        if self._always or not recording:
+            self._emit(call, run.context)
+        span.end(call.ended_at)
+
+    @staticmethod
+    def _describe(span: Any, call: Call) -> None:
+        attributes = semconv.to_attributes(call)
+        for name in START:
+            attributes.pop(name, None)
+        span.set_attributes(attributes)
+        if call.error_type:
+            span.set_status(Status(StatusCode.ERROR))
