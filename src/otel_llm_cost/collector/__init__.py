@@ -1,0 +1,1 @@
+"""OTLP in, ledger rows out: receive ▸ spool ▸ normalise ▸ dedupe ▸ price ▸ insert (design D8)."""

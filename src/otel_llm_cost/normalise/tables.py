@@ -1,0 +1,124 @@
+"""The tables that say what emitters mean, read once: names.yaml and emitters.yaml, and a user's additions."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from otel_llm_cost.core.errors import ConfigError, require
+
+
+@dataclass(frozen=True, slots=True)
+class Emitter:
+    """One row of emitters.yaml."""
+
+    id: str
+    source: str
+    scope: tuple[str, ...] = ()
+    has: tuple[str, ...] = ()
+    resource: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    billable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    never: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    input_includes_cache: Mapping[str, bool] = field(default_factory=dict)
+    output_includes_reasoning: Mapping[str, bool] = field(default_factory=dict)
+    unpack: Mapping[str, str] = field(default_factory=dict)
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """All tables, ready for use. Field by field as in names.yaml."""
+
+    emitters: tuple[Emitter, ...]
+    fields: Mapping[str, tuple[str, ...]]
+    usage: Mapping[str, tuple[str, ...]]
+    reported_cost: tuple[str, ...]
+    terms: Mapping[str, tuple[str, ...]]
+    tags: Mapping[str, tuple[str, ...]]
+    tag_prefixes: tuple[str, ...]
+    billable: frozenset[str]
+    never: frozenset[str]
+    providers: Mapping[str, str]
+    hosts: Mapping[str, str]
+    host_corrects: frozenset[str]
+    unique_response_ids: frozenset[str]
+    default_cache_write: Mapping[str, str]
+
+    @classmethod
+    def load(cls, additions: Path | None = None) -> Tables:
+        """The package's tables; a user's emitters go first, so that they win over ours with the same id."""
+        names, emitters = _data("names"), _data("emitters")["emitters"]
+        if additions is not None:
+            from otel_llm_cost.marked_yaml import read_mapping  # only who adds tables pays for it
+
+            mine = read_mapping(additions)[0].get("emitters", [])
+            ids = {row.get("id") for row in mine}
+            emitters = [*mine, *(row for row in emitters if row["id"] not in ids)]
+        return cls(
+            emitters=tuple(_emitter(row, additions) for row in emitters),
+            fields=_lists(names["fields"]),
+            usage=_lists(names["usage"]),
+            reported_cost=tuple(names["reported_cost"]),
+            terms=_lists(names["terms"]),
+            tags=_lists(names["tags"]),
+            tag_prefixes=tuple(names["tag_prefixes"]),
+            billable=frozenset(names["operations"]["billable"]),
+            never=frozenset(names["operations"]["never"]),
+            providers=names["providers"],
+            hosts=names["hosts"],
+            host_corrects=frozenset(names["host_corrects"]),
+            unique_response_ids=frozenset(names["unique_response_ids"]),
+            default_cache_write=names["default_cache_write"],
+        )
+
+
+@functools.cache
+def default_tables() -> Tables:
+    """The package's own tables."""
+    return Tables.load()
+
+
+def _data(name: str) -> Any:
+    """A table: JSON in a wheel (an app has no YAML reader), YAML in the source tree."""
+    folder = files("otel_llm_cost.normalise")
+    packed = folder / f"{name}.json"
+    if packed.is_file():
+        return json.loads(packed.read_text(encoding="utf-8"))
+    yaml = require("yaml", "collector")
+    return yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def _lists(table: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    return {key: tuple(names) for key, names in table.items()}
+
+
+def _emitter(row: Mapping[str, Any], file: Path | None) -> Emitter:
+    unknown = set(row) - set(Emitter.__dataclass_fields__)
+    if unknown or "id" not in row:
+        where = file or "emitters.yaml"
+        raise ConfigError(f"{where}: emitter {row.get('id', '?')}: unknown key {', '.join(sorted(unknown))}")
+    return Emitter(
+        id=row["id"],
+        source=row.get("source", ""),
+        scope=tuple(row.get("scope", ())),
+        has=tuple(row.get("has", ())),
+        resource=row.get("resource", {}),
+        events=row.get("events", {}),
+        billable=_lists(row.get("billable", {})),
+        never=_lists(row.get("never", {})),
+        input_includes_cache=_by_provider(row.get("input_includes_cache", True)),
+        output_includes_reasoning=_by_provider(row.get("output_includes_reasoning", True)),
+        unpack=row.get("unpack", {}),
+        provider=row.get("provider", ""),
+    )
+
+
+def _by_provider(value: bool | Mapping[str, bool]) -> Mapping[str, bool]:
+    """`yes` and `no` hold for every provider; a mapping says it by provider, `default` for the rest."""
+    return {"default": value} if isinstance(value, bool) else value
