@@ -1,0 +1,107 @@
+"""Reading: what one provider payload says about a call, in our words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from otel_llm_cost.core.call import Part
+from otel_llm_cost.core.usage import Usage
+
+OUTPUT_MISSING = "output_missing"
+"""Flag: the stream ended before the provider said how much it had generated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a payload says; fields as in `core.call.Call`.
+
+    usage_source: provider (a whole body), stream (folded events) or missing (no usage in it).
+    flags: contradictions found in the usage, and `output_missing`. Counts that contradict were clamped.
+    """
+
+    usage: Usage = field(default_factory=Usage)
+    usage_source: str = "missing"
+    response_model: str = ""
+    response_id: str = ""
+    terms: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+    reported_cost: str = ""
+    flags: tuple[str, ...] = ()
+    finish_reasons: tuple[str, ...] = ()
+    raw_usage: str = ""
+
+
+def get(node: Any, *path: str) -> Any:
+    """The value at a path of mappings or SDK objects; None where any step is absent."""
+    for step in path:
+        if node is None:
+            return None
+        node = node.get(step) if isinstance(node, Mapping) else getattr(node, step, None)
+    return node
+
+
+def first(node: Any, *paths: tuple[str, ...]) -> Any:
+    """The first value that is not None among alternative paths."""
+    for path in paths:
+        value = get(node, *path)
+        if value is not None:
+            return value
+    return None
+
+
+def text(value: Any) -> str:
+    """A string, or the empty one for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def sequence(value: Any) -> Sequence[Any]:
+    """A list, or the empty one for anything else."""
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+SAFE_TEXT = frozenset(
+    "type model ttl modality service_tier serviceTier speed inference_geo trafficType traffic_type "
+    "search_context_size status name".split()
+)
+"""Keys inside a usage object whose text is a billing fact; no other text is kept (design D14)."""
+
+
+def compact(usage: Any) -> str:
+    """The usage object as compact JSON: numbers, and the few texts that are billing facts."""
+    if usage is None:
+        return ""
+    kept = _facts(usage)
+    return json.dumps(kept, separators=(",", ":"), default=_plain) if kept else ""
+
+
+def _plain(value: object) -> object:
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else str(value)
+
+
+def _facts(node: Any) -> Any:
+    if not isinstance(node, Mapping):
+        dump = getattr(node, "to_dict", None) or getattr(node, "model_dump", None)
+        node = dump() if callable(dump) else getattr(node, "__dict__", {})
+    kept: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, (int, float, Decimal)):
+            kept[key] = value
+        elif isinstance(value, str):
+            if key in SAFE_TEXT or _is_number(value):
+                kept[key] = value
+        elif isinstance(value, Mapping):
+            if inner := _facts(value):
+                kept[key] = inner
+        elif isinstance(value, (list, tuple)):
+            items = [_facts(item) for item in value if isinstance(item, Mapping)]
+            if any(items):
+                kept[key] = items
+    return kept
+
+
+def _is_number(value: str) -> bool:
+    return len(value) <= 40 and value.replace(".", "", 1).replace("-", "", 1).isdigit()
