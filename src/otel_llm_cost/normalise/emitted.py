@@ -46,7 +46,7 @@ class Billable:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A span or record that is no billable request, and why: it repeats other spans' tokens, or is none of ours."""
+    """A span or record that is no billable request, and why: it repeats others' tokens, or is no model's."""
 
     reason: str
     source: Emitted

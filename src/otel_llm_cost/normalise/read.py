@@ -109,7 +109,8 @@ class Normaliser:
         )
 
     def _shape(self, emitted: Emitted) -> Shape:
-        key = (emitted.scope, emitted.is_record and emitted.name, id(emitted.resource), *emitted.attributes)
+        sdk = emitted.resource.get("telemetry.sdk.name")
+        key = (emitted.scope, emitted.is_record and emitted.name, sdk, *emitted.attributes)
         shape = self._shapes.get(key)
         if shape is None:
             emitter, is_guess = self._emitter(emitted)

@@ -90,9 +90,9 @@ class Shape:
                 tags.setdefault(tag, str(value)[:MAX_TAG_LENGTH])
         for tag, candidates in self._tables.tags.items():
             if tag not in tags:
-                name = _first(candidates, resource)
-                if name is not None:
-                    tags[tag] = str(resource[name])[:MAX_TAG_LENGTH]
+                found = _first(candidates, resource)
+                if found is not None:
+                    tags[tag] = str(resource[found])[:MAX_TAG_LENGTH]
         return tags
 
     def refusal(self, attributes: Mapping[str, Any], operation: str, has_usage: bool) -> str | None:

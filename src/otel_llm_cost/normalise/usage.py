@@ -31,7 +31,7 @@ def count(
     write_unit: str,
     rule: str,
 ) -> Counted:
-    """Disjoint usage of the totals (keys: `usage` in names.yaml). A side that was not reported stays absent."""
+    """Disjoint usage of the totals (keys: `usage` in names.yaml). What was not reported is absent."""
     flags: list[str] = []
     quantities: dict[str, Quantity] = {}
     read = totals.get("cache_read", 0)
@@ -62,11 +62,8 @@ def count(
             flags.append("cache_ttl_assumed")
     if output is not None:
         reasoning = totals.get("reasoning", 0)
-        if (
-            reasoning_inside
-            and reasoning
-            and (reasoning > output or total == (input_ or 0) + output + reasoning)
-        ):
+        apart = reasoning > output or total == (input_ or 0) + output + reasoning
+        if reasoning_inside and reasoning and apart:
             reasoning_inside, rule = False, f"{rule}; total shows that reasoning is outside"
         if not reasoning_inside:
             output += reasoning
