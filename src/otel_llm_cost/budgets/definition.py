@@ -176,7 +176,7 @@ Values = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1
 class Budget(BaseModel):
     """One budget. Every budget that matches a call must agree to it.
 
-    match: tag, `provider`, `model`, `service` or `operation` → accepted values, `*` allowed; empty: all calls.
+    match: tag, `provider`, `model`, `service` or `operation` → accepted values, `*` allowed; empty: all.
     per: one account per value of these tags, or per `trace`, `session` or `conversation`.
     action: what happens to a call that could pass the limit.
     environments: another action where the call's `environment` tag says so.
