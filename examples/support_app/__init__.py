@@ -1,1 +1,1 @@
-"""A small support product: see README."""
+"""A small support product with three teams, the example that `otel-llm-cost demo` runs."""
