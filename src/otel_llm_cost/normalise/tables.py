@@ -10,7 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from otel_llm_cost.core.errors import ConfigError, require
+from otel_llm_cost.core.errors import ConfigError
+
+PACKED = "tables.json"
+"""Packed from the YAML files beside it (`python -m otel_llm_cost.normalise.pack`): an app reads no YAML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class Tables:
     @classmethod
     def load(cls, additions: Path | None = None) -> Tables:
         """The package's tables; a user's emitters go first, so that they win over ours with the same id."""
-        names, emitters = _data("names"), _data("emitters")["emitters"]
+        packed = json.loads((files("otel_llm_cost.normalise") / PACKED).read_text(encoding="utf-8"))
+        names, emitters = packed["names"], packed["emitters"]["emitters"]
         if additions is not None:
             from otel_llm_cost.marked_yaml import read_mapping  # only who adds tables pays for it
 
@@ -82,16 +86,6 @@ class Tables:
 def default_tables() -> Tables:
     """The package's own tables."""
     return Tables.load()
-
-
-def _data(name: str) -> Any:
-    """A table: JSON in a wheel (an app has no YAML reader), YAML in the source tree."""
-    folder = files("otel_llm_cost.normalise")
-    packed = folder / f"{name}.json"
-    if packed.is_file():
-        return json.loads(packed.read_text(encoding="utf-8"))
-    yaml = require("yaml", "collector")
-    return yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def _lists(table: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
