@@ -10,6 +10,14 @@ from otel_llm_cost.core.usage import Quantity
 LARGEST = 10**15
 """No single call reports more of anything; a larger number is a fault, not usage."""
 
+CONTRADICTIONS = (" is negative", " is not a ", " exceeds ", " exceed ")
+"""How the flags read that say that a usage contradicts itself; a flag without these words only informs."""
+
+
+def contradicts(flag: str) -> bool:
+    """Whether a usage flag says that counts were clamped or dropped, so that the sum is a lower bound."""
+    return any(words in flag for words in CONTRADICTIONS)
+
 
 def quantity(value: Any, name: str, flags: list[str]) -> Quantity | None:
     """A quantity that is not negative, or None where the provider said nothing usable.

@@ -13,6 +13,8 @@ from otel_llm_cost.core.usage import Usage
 
 OUTPUT_MISSING = "output_missing"
 """Flag: the stream ended before the provider said how much it had generated."""
+IMAGE_MODEL_ASSUMED = "image_model_assumed"
+"""Flag: OpenAI's image tool was used and the response does not name its model; the default was taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,12 @@ class Reading:
 def get(node: Any, *path: str) -> Any:
     """The value at a path of mappings or SDK objects; None where any step is absent."""
     for step in path:
-        if node is None:
+        if type(node) is dict:  # the common case: no look at abstract base classes
+            node = node.get(step)
+        elif node is None:
             return None
-        node = node.get(step) if isinstance(node, Mapping) else getattr(node, step, None)
+        else:
+            node = node.get(step) if isinstance(node, Mapping) else getattr(node, step, None)
     return node
 
 
@@ -64,8 +69,10 @@ def sequence(value: Any) -> Sequence[Any]:
 
 
 SAFE_TEXT = frozenset(
-    "type model ttl modality service_tier serviceTier speed inference_geo trafficType traffic_type "
-    "search_context_size status name".split()
+    (
+        *("type", "model", "ttl", "modality", "service_tier", "serviceTier", "speed", "inference_geo"),
+        *("trafficType", "traffic_type", "search_context_size", "status", "name"),
+    )
 )
 """Keys inside a usage object whose text is a billing fact; no other text is kept (design D14)."""
 
@@ -75,15 +82,18 @@ def compact(usage: Any) -> str:
     if usage is None:
         return ""
     kept = _facts(usage)
-    return json.dumps(kept, separators=(",", ":"), default=_plain) if kept else ""
+    return _encode(kept) if kept else ""
 
 
 def _plain(value: object) -> object:
     return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else str(value)
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+
+
 def _facts(node: Any) -> Any:
-    if not isinstance(node, Mapping):
+    if type(node) is not dict and not isinstance(node, Mapping):
         dump = getattr(node, "to_dict", None) or getattr(node, "model_dump", None)
         node = dump() if callable(dump) else getattr(node, "__dict__", {})
     kept: dict[str, Any] = {}

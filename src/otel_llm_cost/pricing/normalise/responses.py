@@ -10,7 +10,14 @@ from otel_llm_cost.core.usage import Quantity
 from otel_llm_cost.pricing.normalise.chat import SHAPES as CHAT_SHAPES
 from otel_llm_cost.pricing.normalise.chat import _xai_tools, served_terms
 from otel_llm_cost.pricing.normalise.quantity import quantity
-from otel_llm_cost.pricing.normalise.reading import Reading, compact, get, sequence, text
+from otel_llm_cost.pricing.normalise.reading import (
+    IMAGE_MODEL_ASSUMED,
+    Reading,
+    compact,
+    get,
+    sequence,
+    text,
+)
 from otel_llm_cost.pricing.normalise.reported import reported_cost
 from otel_llm_cost.pricing.normalise.tokens import Shape, by_path, read_tokens, usage_of
 
@@ -120,5 +127,5 @@ def _image_part(payload: Any, flags: list[str]) -> tuple[Part, ...]:
     tools = [tool for tool in sequence(get(payload, "tools")) if get(tool, "type") == "image_generation"]
     model = next((name for tool in tools if (name := text(get(tool, "model")))), "")
     if not model:
-        flags.append(f"the image tool's model is not named; priced as its default {DEFAULT_IMAGE_MODEL}")
+        flags.append(IMAGE_MODEL_ASSUMED)
     return (Part(model or DEFAULT_IMAGE_MODEL, usage_of(quantities)),)

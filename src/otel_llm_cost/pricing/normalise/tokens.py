@@ -7,12 +7,13 @@ that "cached tokens are (not) part of input tokens" is written once per provider
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from otel_llm_cost.core.usage import Quantity, Usage
-from otel_llm_cost.pricing.normalise.quantity import clamp, tokens
-from otel_llm_cost.pricing.normalise.reading import first
+from otel_llm_cost.pricing.normalise import quick
+from otel_llm_cost.pricing.normalise.quantity import LARGEST, clamp, tokens
+from otel_llm_cost.pricing.normalise.reading import get
 
 Path = tuple[str, ...]
 Paths = tuple[Path, ...]
@@ -44,11 +45,32 @@ class Shape:
     input_modal: Callable[[Any, list[str]], dict[str, int]] | None = None
     cached_modal: Callable[[Any, list[str]], dict[str, int]] | None = None
     output_modal: Callable[[Any, list[str]], dict[str, int]] | None = None
+    roles: quick.Roles = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        writes = ((unit, paths) for unit, paths in dict(self.writes).items())
+        rows = (
+            ("input", self.input[:1]),
+            ("output", self.output[:1]),
+            ("total", self.total[:1]),
+            ("cache_read", self.cache_read),
+            *writes,
+            ("writes_total", self.writes_total),
+            ("reasoning", self.reasoning),
+            (quick.THOROUGH, (*self.input, *self.output)),
+        )
+        object.__setattr__(self, "roles", quick.roles_of(rows))
 
 
 def at(paths: Paths, usage: Any, flags: list[str]) -> int | None:
     """The token count at the first path that holds one."""
-    return tokens(first(usage, *paths), ".".join(paths[0]), flags) if paths else None
+    for path in paths:
+        value = get(usage, *path)
+        if type(value) is int and 0 <= value <= LARGEST:  # the common case
+            return value
+        if value is not None:
+            return tokens(value, ".".join(paths[0]), flags)
+    return None
 
 
 def by_path(**paths: Path) -> Callable[[Any, list[str]], dict[str, int]]:
@@ -66,6 +88,8 @@ def by_path(**paths: Path) -> Callable[[Any, list[str]], dict[str, int]]:
 
 def read_tokens(usage: Any, shape: Shape, flags: list[str]) -> dict[str, Quantity]:
     """Disjoint token quantities by unit. A side that the payload does not mention stays absent."""
+    if type(usage) is dict and (plain := _read_plain(usage, shape)) is not None:
+        return plain
     quantities: dict[str, Quantity] = {}
     total_in = at(shape.input, usage, flags)
     if total_in is not None:
@@ -73,6 +97,41 @@ def read_tokens(usage: Any, shape: Shape, flags: list[str]) -> dict[str, Quantit
     total_out = at(shape.output, usage, flags)
     if total_out is not None:
         _read_output(quantities, total_in or 0, total_out, usage, shape, flags)
+    return quantities
+
+
+def _read_plain(usage: dict[str, Any], shape: Shape) -> dict[str, Quantity] | None:
+    """The common case of `read_tokens`, or None for the thorough look."""
+    found = quick.read(usage, shape.roles)
+    if found is None or "input" not in found:
+        return None
+    rest = found.pop("input")
+    output = found.pop("output", None)
+    found.pop("total", None)
+    cached = found.pop("cache_read", 0)
+    reasoning = found.pop("reasoning", 0)
+    written = found.pop("writes_total", 0)
+    quantities: dict[str, Quantity] = {**found}
+    if written:
+        by_ttl = sum(found.values())
+        if by_ttl > written:
+            return None
+        if by_ttl < written:
+            quantities[shape.write_unit] = found.get(shape.write_unit, 0) + written - by_ttl
+    else:
+        written = sum(found.values())
+    if shape.cache_read_inside:
+        rest -= cached
+    if shape.writes_inside:
+        rest -= written
+    if rest < 0 or (reasoning and (not shape.reasoning_inside or output is None or reasoning > output)):
+        return None
+    quantities["input_uncached"] = rest
+    quantities["cache_read"] = cached
+    if output is not None:
+        quantities["output"] = output
+        if reasoning:
+            quantities["reasoning"] = reasoning
     return quantities
 
 
