@@ -20,7 +20,7 @@ INBOX = [
 ]
 
 HANDBOOK = "\n".join(
-    f"{number}. Answer in two sentences. Say what happens next and when; refund rule {number} applies to seats."
+    f"{number}. Answer in two sentences. Say what happens next and when. Refund rule {number} applies."
     for number in range(1, 121)
 )
 
