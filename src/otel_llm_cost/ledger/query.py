@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - the text is put together from our own names; whatever a user gives is bound
 """What a named query is, and the parts that all of them are made of: keys, filters, ranges of time.
 
 A query's parameters are plain JSON values. Nothing that a user wrote becomes SQL text: values and tag keys
