@@ -11,6 +11,7 @@ from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode, Trac
 from otel_llm_cost.core import semconv
 from otel_llm_cost.core.call import Call
 from otel_llm_cost.pipeline import Exit, Policy, Run
+from otel_llm_cost.propagation.baggage import without_baggage
 
 Emit = Callable[..., None]
 """`records.emit(call, context)`: sends the call as an `llm_cost.call` log record."""
@@ -59,7 +60,7 @@ class Trace(Policy):
             attributes=attributes,
             start_time=call.started_at,
         )
-        run.context = set_span_in_context(run.span)
+        run.context = without_baggage(set_span_in_context(run.span))
 
     def leave(self, run: Run) -> None:
         call = run.call

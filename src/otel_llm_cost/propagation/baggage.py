@@ -87,7 +87,6 @@ def inject_tags(original: Callable[..., Any]) -> Callable[..., Any]:
 def _with_tags(context: Context, held: Mapping[str, str]) -> Context:
     entries = dict(context.get(_BAGGAGE_KEY) or {})  # type: ignore[call-overload]
     for key, name in _keys:
-        if key in held:
+        if key in held and entries.get(name, entries.get(key)) != held[key]:
             entries[name] = held[key]
-            entries.pop(key, None)  # the same tag as it came in
     return Context({**context, _BAGGAGE_KEY: entries})
