@@ -13,6 +13,7 @@ Provider errors are not here: they pass through unchanged.
 from __future__ import annotations
 
 import importlib
+from decimal import Decimal
 from typing import Any
 
 
@@ -42,7 +43,40 @@ class CallDenied(LLMCostError):  # noqa: N818
 
 
 class BudgetExceeded(CallDenied):
-    """The call could pass a hard budget limit."""
+    """The call could pass a hard budget limit.
+
+    budget, subject: which account. limit, spent, reserved, needed: in USD, tokens or calls, as `measure` says;
+    None when the budget's store did not answer. resets_at: Unix seconds, None for never. contact: who to ask.
+    status_code, retryable: what retry loops look at; trying again without a change will not help.
+    """
+
+    status_code = 402
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget: str = "",
+        subject: str = "",
+        measure: str = "usd",
+        limit: Decimal | None = None,
+        spent: Decimal | None = None,
+        reserved: Decimal | None = None,
+        needed: Decimal | None = None,
+        resets_at: int | None = None,
+        contact: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.subject = subject
+        self.measure = measure
+        self.limit = limit
+        self.spent = spent
+        self.reserved = reserved
+        self.needed = needed
+        self.resets_at = resets_at
+        self.contact = contact
 
 
 def require(module: str, extra: str) -> Any:
