@@ -66,7 +66,13 @@ class PriceList:
     @classmethod
     def of(cls, values: Mapping[str, Any], name: str = "prices") -> PriceList:
         """The default list with the same sections given as data. Raises ConfigError naming the key."""
-        return cls.with_facts(parse(values, Place(name, {}), "override"))
+        return cls.default().plus(values, name)
+
+    def plus(self, values: Mapping[str, Any], name: str) -> PriceList:
+        """This list with more sections on top. Raises ConfigError naming the key."""
+        more = PriceList(self._facts + parse(values, Place(name, {}), "override"), self._version)
+        more._database = self._database
+        return more
 
     @classmethod
     def with_facts(cls, own: Facts) -> PriceList:
