@@ -75,9 +75,11 @@ class Receiver:
             else:
                 sifted = self._sift(signal, body, encoding, is_json)
             self.counters.requests += 1
-            if sifted is None or not sifted.items:
+            if sifted is None:
                 return _KEPT
             self.counters.received += sifted.seen
+            if not sifted.items:
+                return _KEPT
             self.counters.kept += sifted.items
             if not await self.intake.keep(sifted):
                 self.counters.resent += sifted.items

@@ -7,10 +7,11 @@ they call things, which of their spans are one billable request, and what their 
 from __future__ import annotations
 
 from otel_llm_cost.normalise.emitted import Billable, Emitted, Passed
-from otel_llm_cost.normalise.read import Normaliser
+from otel_llm_cost.normalise.read import OWN, Normaliser
 from otel_llm_cost.normalise.tables import Tables, default_tables
 
 __all__ = [
+    "OWN",
     "RECORD_MARKERS",
     "SPAN_MARKERS",
     "Billable",

@@ -1,0 +1,48 @@
+"""By what a copy of a call is known: the same keys wherever copies meet (design D2)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from otel_llm_cost.normalise.emitted import Billable
+from otel_llm_cost.normalise.tables import Tables
+
+SHORTEST_UNIQUE = 16
+"""Response ids with fewer characters after their prefix are drawn from too small a range to be unique."""
+
+
+def keys_of(billable: Billable, tables: Tables) -> list[str]:
+    """The keys of a copy, strongest first."""
+    call, source = billable.call, billable.source
+    keys: list[str] = []
+    if billable.emitter == "llm_cost":
+        keys.append(f"call:{call.call_id}")
+    if call.response_id:
+        if call.provider in tables.unique_response_ids and _looks_unique(call.response_id):
+            keys.append(f"response:{call.response_id}")
+        elif source.trace_id:
+            keys.append(f"weak:{source.trace_id}:{call.response_id}:{hash_of(repr(call.usage))}")
+    if call.request_id:
+        keys.append(f"request:{call.provider}:{call.request_id}")
+    if source.span_id and not source.is_record:
+        keys.append(f"span:{source.trace_id}:{source.span_id}")
+    return keys
+
+
+def _looks_unique(response_id: str) -> bool:
+    return len(response_id) - max(response_id.rfind("-"), response_id.rfind("_")) > SHORTEST_UNIQUE
+
+
+def hash_of(text: str) -> int:
+    """64 bits of a hash, signed, as SQLite keeps them."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def call_id_of(billable: Billable, batch_id: str, number: int) -> str:
+    """The call's id; for an emitter that gives none one that is the same for the same span, always."""
+    if billable.call.call_id:
+        return billable.call.call_id
+    source = billable.source
+    if source.span_id and not source.is_record:
+        return f"{source.trace_id[:16]:0<16}{source.span_id:0<16}"
+    return f"{hash_of(f'{batch_id}:{number}') & (2**64 - 1):032x}"
