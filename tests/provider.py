@@ -1,7 +1,7 @@
 """The local provider as a fixture: real SDKs talk to it over HTTP, and nothing is mocked.
 
     def test_x(provider):
-        provider.script("status=429 | ok")            # or Step(...): see otel_llm_cost/demo/provider/script.py
+        provider.script("status=429 | ok")   # or Step(...): see otel_llm_cost/demo/provider/script.py
         OpenAI(base_url=provider.openai_url, api_key="k").chat.completions.create(...)
         assert len(provider.requests) == 2
         assert provider.bill.usd == "0.0000123"

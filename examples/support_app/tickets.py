@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 from anthropic import Anthropic
 from anthropic.types import MessageParam, TextBlockParam, ToolParam
@@ -68,9 +69,7 @@ def sort_inbox() -> None:
 def answer_all() -> None:
     """Answer every ticket; the handbook is read from the provider's cache after the first."""
     client = Anthropic()
-    system: list[TextBlockParam] = [
-        {"type": "text", "text": HANDBOOK, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
-    ]
+    system = _handbook("1h")
     with tags(team="support", feature="answers"):
         for customer, text in INBOX:
             with (
@@ -84,11 +83,18 @@ def answer_all() -> None:
             ):
                 answer.get_final_message()
         with tags(customer_id="acme"):
-            _answer_with_contract(client, system, *INBOX[0])
+            _answer_with_contract(client, *INBOX[0])
 
 
-def _answer_with_contract(client: Anthropic, system: list[TextBlockParam], customer: str, text: str) -> None:
+def _handbook(keep_for: Literal["5m", "1h"]) -> list[TextBlockParam]:
+    return [
+        {"type": "text", "text": HANDBOOK, "cache_control": {"type": "ephemeral", "ttl": keep_for}},
+    ]
+
+
+def _answer_with_contract(client: Anthropic, customer: str, text: str) -> None:
     """Let the model look into the customer's contract before it answers."""
+    system = _handbook("5m")
     messages: list[MessageParam] = [{"role": "user", "content": f"{customer}: {text}"}]
     asked = client.messages.create(
         model="claude-haiku-4-5", max_tokens=300, system=system, tools=[LOOK_UP], messages=messages

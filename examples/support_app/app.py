@@ -1,10 +1,12 @@
-"""One busy minute at the support product: run with `opentelemetry-instrument python -m support_app`."""
+"""One busy minute at a support product: run with `opentelemetry-instrument python app.py`."""
 
 from __future__ import annotations
 
 import asyncio
 
-from . import growth, search, tickets
+import growth
+import search
+import tickets
 
 
 def main() -> None:

@@ -1,1 +1,0 @@
-"""A small support product with three teams, the example that `otel-llm-cost demo` runs."""
