@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from otel_llm_cost.cli.options import Moment, period_of, store_of, store_option
+from otel_llm_cost.cli.options import period_of, read_moment, store_of, store_option
 from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.cost import Component, Cost, to_text
 from otel_llm_cost.core.units import UNIT
@@ -39,7 +39,7 @@ SHORT = {"input": "input_uncached", "cached": "cache_read", "cache_write": "cach
 @click.option(
     "--term", multiple=True, metavar="KEY=VALUE", help="What decides the price, as service_tier=flex."
 )
-@click.option("--at", type=Moment(), metavar="TIME", help="When the call started. Default: now.")
+@click.option("--at", callback=read_moment, metavar="TIME", help="When the call started. Default: now.")
 @click.option(
     "--missing", is_flag=True, help="Print what to add to the config: for --cases, else for the ledger."
 )
