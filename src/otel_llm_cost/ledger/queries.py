@@ -3,68 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
+from otel_llm_cost.ledger import queries_overview
 from otel_llm_cost.ledger.columns import NAMES
 from otel_llm_cost.ledger.ddl import TABLE
 from otel_llm_cost.ledger.query import (
     COSTS,
-    EDGES,
     KEYS,
-    MOST_KEYS,
     RANGE,
     SUMS,
     TIME_KEYS,
-    WHOLE,
     BadQuery,
     Bound,
     Query,
     Text,
     in_range,
 )
+from otel_llm_cost.ledger.spend import spend_by
 
 __all__ = ["COSTS", "KEYS", "LISTED", "QUERIES", "SUMS", "TIME_KEYS", "BadQuery", "Bound", "Query", "bind"]
-
-
-def _spend(params: Mapping[str, Any]) -> Bound:
-    keys = params.get("by") or []
-    if isinstance(keys, str) or not isinstance(keys, Sequence):
-        raise BadQuery("by must be a list of keys")
-    if len(keys) > MOST_KEYS or len(set(keys)) != len(keys):
-        raise BadQuery(f"by must name at most {MOST_KEYS} keys, each once")
-    text = Text(params)
-    expressions = [text.key(key) for key in keys]
-    names = [f"k{number}" for number in range(len(keys))]
-    conditions = text.where(params)
-    selected = ", ".join(
-        f"{expression} AS {name}" for expression, name in zip(expressions, names, strict=True)
-    )
-    inner = ", ".join(f"sum({column}) AS s_{column}" for column in (*SUMS, *COSTS))
-    grouped = f"\n    GROUP BY {', '.join(names)}" if names else ""
-
-    def half(range_: str) -> str:
-        chosen = f"{selected}, {inner}" if selected else inner
-        return f"    SELECT {chosen}\n    FROM {TABLE}\n    WHERE {range_}{conditions}{grouped}"
-
-    outer = [
-        *(f"sum(s_{column}) AS {column}" for column in SUMS),
-        *(
-            f"if(calls > 0 AND unpriced_calls >= calls, NULL, sum(s_{column})) AS {column}"
-            for column in COSTS
-        ),
-    ]
-    order = [name for name, key in zip(names, keys, strict=True) if key in TIME_KEYS]
-    order += ["effective_cost DESC NULLS LAST", "calls DESC"]
-    order += [name for name in names if name not in order]
-    sql = (
-        f"SELECT {', '.join([*names, *outer])}\nFROM\n(\n{half(WHOLE)}\n    UNION ALL\n{half(EDGES)}\n)"
-        f"{f'''{chr(10)}GROUP BY {', '.join(names)}''' if names else ''}"
-        f"\nORDER BY {', '.join(order)}"
-    )
-    if params.get("limit") is not None:
-        sql += f"\nLIMIT {text.bind('UInt64', int(params['limit']))}"
-    return Bound(sql, text.params, (*keys, *SUMS, *COSTS))
 
 
 def _calls(params: Mapping[str, Any]) -> Bound:
@@ -140,7 +99,7 @@ QUERIES: dict[str, Query] = {
             "spend_by",
             "Calls, tokens and costs by any keys; without keys, the total. The default of every report.",
             {**RANGE, "by": "list of keys: those of KEYS, or any tag key", "limit": "most rows"},
-            _spend,
+            spend_by,
             frozenset({"since", "until"}),
         ),
         Query(
@@ -179,6 +138,7 @@ QUERIES: dict[str, Query] = {
             frozenset({"batch_id"}),
         ),
         Query("extent", "How much the ledger holds, and from when to when.", {}, _extent),
+        *queries_overview.QUERIES,
     )
 }
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, Final
 
+from otel_llm_cost.ledger.query import TIME_KEYS
 from otel_llm_cost.panels import html_charts
 from otel_llm_cost.panels.html_facts import facts, notes
 from otel_llm_cost.panels.html_style import STYLE
@@ -23,8 +24,6 @@ FOOT: Final = (
     "Costs are computed from usage and price lists; only an invoice is a bill. "
     "Hover over an amount to see all its digits."
 )
-
-TIME_KEYS: Final = frozenset({"day", "hour"})
 
 
 def page(

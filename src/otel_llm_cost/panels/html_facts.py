@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
+from otel_llm_cost.core.semconv import WELL_KNOWN_TAGS
+from otel_llm_cost.ledger.query import KEYS
 from otel_llm_cost.panels.html_text import safe
 from otel_llm_cost.panels.units import UNKNOWN, count, exact, money, share, short
 
-KEYS_OF_THE_CALL: Final = frozenset({"provider", "model", "service", "operation", "day", "hour"})
-"""Keys that every call has by itself; all others are tags, which somebody has to set."""
+
+def is_tag(key: str) -> bool:
+    """Whether somebody has to set this key; every call has the others by itself."""
+    return key in WELL_KNOWN_TAGS or key not in KEYS
 
 
 def facts(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -32,7 +36,7 @@ def facts(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], keys: Seq
         ),
     ]
     for key in keys:
-        if key not in KEYS_OF_THE_CALL:
+        if is_tag(key):
             missing = untagged(rows, key)
             part = f"{share(missing / Decimal(cost))} of the cost" if cost and Decimal(cost) else ""
             entries.append((f"Without {key}", _amount(missing), part))
@@ -57,7 +61,7 @@ def notes(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], keys: Seq
             f"{_calls(total['estimated_calls'])} estimated: the provider sent no usage for them, as when a "
             "stream is cut off."
         )
-    missing = [key for key in keys if key not in KEYS_OF_THE_CALL and any(row[key] is None for row in rows)]
+    missing = [key for key in keys if is_tag(key) and any(row[key] is None for row in rows)]
     if missing:
         name = safe(missing[0])
         sentences.append(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from otel_llm_cost.panels.filters import UNTAGGED
 from otel_llm_cost.panels.html_charts import bar
-from otel_llm_cost.panels.html_facts import KEYS_OF_THE_CALL
+from otel_llm_cost.panels.html_facts import is_tag
 from otel_llm_cost.panels.html_text import label, safe
 from otel_llm_cost.panels.units import UNKNOWN, count, exact, money, share, short
 
-UNTAGGED: Final = "(untagged)"
 NO_NAME: Final = "(unknown)"
 
 
@@ -49,7 +49,7 @@ def key_name(row: Mapping[str, Any], key: str) -> str:
     """What a row is about, as text; a missing tag has a name of its own."""
     value = row[key]
     if value is None or value == "":
-        return NO_NAME if key in KEYS_OF_THE_CALL else UNTAGGED
+        return UNTAGGED if is_tag(key) else NO_NAME
     return str(value)
 
 
