@@ -14,6 +14,8 @@ from otel_llm_cost.core.errors import StoreError, require
 from otel_llm_cost.ledger import COLUMNS, Row, ddl, migrations, queries
 from otel_llm_cost.sinks import complaints, living
 from otel_llm_cost.sinks.dsn import Embedded, Location, Server, parse
+from otel_llm_cost.sinks.native import encode
+from otel_llm_cost.sinks.quiet import driver_quiet
 from otel_llm_cost.sinks.wire import Result
 
 # Months in one insert may be many (a backfill); the engine's limit guards against bad partition keys.
@@ -64,6 +66,7 @@ class ClickHouseSink:
     def _connect(self, database: str | None = None) -> Any:
         location = self.location
         try:
+            driver_quiet()
             if isinstance(location, Embedded):
                 path = str(location.folder) if location.folder else ":memory:"
                 return self._module.get_client(
@@ -124,34 +127,24 @@ class ClickHouseSink:
         return done
 
     def write(self, rows: Sequence[Row], *, query_id: str = "") -> int:
-        """Insert rows in one statement; how many they were.
+        """Insert rows in one statement; how many they were. Raises RowsRefused when the rows are the reason.
 
         query_id: the name under which a server knows the statement; the batch's id, so that a retry can make
         sure that the first try is over.
         """
         if not rows:
             return 0
-        names: list[str] = []
-        types: list[str] = []
-        data: list[Sequence[Any]] = []
-        for column, values in zip(COLUMNS, zip(*rows, strict=True), strict=True):
-            if values.count(column.default) < len(values):  # the table fills in the rest, for nothing
-                names.append(column.name)
-                types.append(column.stored_type)
-                data.append(values)
-        settings: dict[str, Any] = dict(_INSERT_SETTINGS)
-        if query_id and isinstance(self.location, Server):
-            settings["query_id"] = query_id
-        client = self._client("write")
-        with self._explained():
-            client.insert(
-                ddl.TABLE,
-                data,
-                column_names=names,
-                column_type_names=types,
-                column_oriented=True,
-                settings=settings,
+        try:
+            names, block = encode(rows)
+            settings: dict[str, Any] = dict(_INSERT_SETTINGS)
+            if query_id and isinstance(self.location, Server):
+                settings["query_id"] = query_id
+            # An iterator, since the driver sends plain bytes again by itself when a connection breaks.
+            self._client("write").raw_insert(
+                ddl.TABLE, names, iter((block,)), settings=settings, fmt="Native"
             )
+        except Exception as error:  # noqa: BLE001 - drivers raise what they like
+            raise complaints.explain_insert(error, self.location) from None
         return len(rows)
 
     def write_again(self, batch_id: str, rows: Sequence[Row], *, query_id: str = "") -> int:

@@ -6,6 +6,7 @@ import re
 
 from otel_llm_cost.core.errors import StoreError
 from otel_llm_cost.sinks.dsn import Embedded, Location, Server
+from otel_llm_cost.sinks.poison import RowsRefused
 
 UNKNOWN_TABLE = 60
 UNKNOWN_DATABASE = 81
@@ -20,6 +21,19 @@ _SENTENCES: dict[int, str] = {
     159: "{where} took too long and stopped the statement; ask for a shorter time range",
 }
 """ClickHouse error code → what it means here."""
+
+_BAD_DATA = frozenset({6, 26, 27, 38, 41, 53, 69, 70, 72, 117, 131, 190, 349, 407, 441})
+"""ClickHouse error codes that speak of the rows themselves: a value that does not parse, or does not fit."""
+
+_UNWRITABLE = (TypeError, ValueError, AttributeError, OverflowError)
+"""What our encoder raises for a value that its column cannot hold."""
+
+_REASON = re.compile(
+    r"(Connection refused|timed out|Name or service not known|Temporary failure in name resolution"
+    r"|No route to host|Network is unreachable|Connection reset|Connection aborted"
+    r"|Failed to establish a new connection|certificate verify failed|WRONG_VERSION_NUMBER)"
+)
+"""What matters in the long texts of the HTTP layers."""
 
 _MOST_DETAIL = 240
 
@@ -61,9 +75,19 @@ def explain(error: BaseException, location: Location, owner: str = "") -> StoreE
     return StoreError(f"{location}: {detail}")
 
 
+def explain_insert(error: BaseException, location: Location) -> StoreError:
+    """The StoreError for a failed insert: RowsRefused when the rows are the reason.
+
+    What is raised while the rows are made into bytes, before anything is sent, speaks of the rows too.
+    """
+    if isinstance(error, _UNWRITABLE) or code_of(error) in _BAD_DATA:
+        return RowsRefused(f"{location} does not take these rows: {_detail(str(error), location)}")
+    return explain(error, location)
+
+
 def _detail(text: str, location: Location) -> str:
     """The reason in short, on one line, without the password."""
-    match = re.search(r"DB::Exception: (.*)", text, re.DOTALL)
+    match = re.search(r"DB::Exception: (.*)", text, re.DOTALL) or _REASON.search(text)
     line = " ".join((match[1] if match else text).split())
     line = re.sub(r"\(version [^)]*\)|\(for url [^)]*\)", "", line).strip()
     if isinstance(location, Server) and location.password:
