@@ -7,7 +7,7 @@ garbage collection. Why functions and not context managers: docs/decisions/0003-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from otel_llm_cost.core import faults
@@ -41,19 +41,49 @@ class Policy:
         """The same on an event loop; override it where the way in may have to wait."""
         return self.enter(run)
 
+    async def expect_async(self, run: Run) -> None:
+        """On an event loop, before the pause that comes before another attempt: its `enter` cannot wait."""
+
+
+class Request:
+    """What is about to be sent, as far as policies may look at it.
+
+    body: its JSON object. terms: what of it decides the price. changes: what policies changed of it.
+    """
+
+    __slots__ = ("_terms", "body", "changes")
+
+    def __init__(self, body: Mapping[str, Any], terms: Callable[[], Mapping[str, str]]) -> None:
+        self.body = body
+        self.changes: dict[str, Any] = {}
+        self._terms = terms
+
+    @property
+    def terms(self) -> Mapping[str, str]:
+        """`core.call.Terms` of the request."""
+        return self._terms()
+
+    def change(self, **parameters: Any) -> None:
+        """Set parameters of the request. Only before the first attempt: later ones repeat it."""
+        self.body = {**self.body, **parameters}
+        self.changes.update(parameters)
+
 
 class Run:
     """One SDK call on its way through the policies: its attempts, one at a time.
 
     call: the attempt that runs. is_last: on the way out, whether the SDK call ends with this attempt.
     span, context: set by the policy that traces, for those who start work inside the call.
+    request: what will be sent, None where nobody can see it. expected: what `expect_async` prepared.
     """
 
-    __slots__ = ("_exits", "_open", "call", "context", "is_last", "pipeline", "span")
+    __slots__ = ("_exits", "_open", "call", "context", "expected", "is_last", "pipeline", "request", "span")
 
-    def __init__(self, pipeline: Pipeline, call: Call) -> None:
+    def __init__(self, pipeline: Pipeline, call: Call, request: Request | None = None) -> None:
         self.pipeline = pipeline
         self.call = call
+        self.request = request
+        self.expected: Any = None
         self.is_last = False
         self.span: Any = None
         self.context: Any = None
@@ -65,6 +95,14 @@ class Run:
         self._leave()
         self.call = call
         self.pipeline.enter(self)
+
+    async def expect_retry(self) -> None:
+        """On an event loop: the running attempt failed, and another one comes after a pause."""
+        for policy in self.pipeline.policies:
+            try:
+                await policy.expect_async(self)
+            except Exception as error:  # noqa: BLE001 - a policy's fault must not reach the user
+                faults.report(f"preparing a retry in {policy.name}", error)
 
     def finish(self) -> None:
         """The SDK call is over and its outcome stands on `self.call`. Once: later calls do nothing."""
@@ -106,15 +144,15 @@ class Pipeline:
                 faults.report(f"preparing {policy.name}", error)
         self.is_ready = True
 
-    def start(self, call: Call) -> Run:
+    def start(self, call: Call, request: Request | None = None) -> Run:
         """Enter every policy with the first attempt. Raises CallDenied."""
-        run = Run(self, call)
+        run = Run(self, call, request)
         self.enter(run)
         return run
 
-    async def start_async(self, call: Call) -> Run:
+    async def start_async(self, call: Call, request: Request | None = None) -> Run:
         """`start` on an event loop."""
-        run = Run(self, call)
+        run = Run(self, call, request)
         for policy in self.policies:
             try:
                 leave = await policy.enter_async(run)

@@ -24,14 +24,15 @@ def exceeded(lack: Lack, needed: Amounts) -> BudgetExceeded:
     ask = f"; ask {budget.contact}" if budget.contact else ""
     if lack.away:
         message = (
-            f"budget {title(share)} cannot be checked since its store does not answer, and it is set to refuse "
-            f"calls then (on_failure: closed){ask}. {NOTHING_SENT}"
+            f"budget {title(share)} cannot be checked since its store does not answer, and it refuses calls "
+            f"then (on_failure: closed){ask}. {NOTHING_SENT}"
         )
         return BudgetExceeded(message, budget=budget.name, contact=budget.contact)
     measure = share.identity.measure
     limit = share.limit * GRAIN[measure]
-    spent = share.everybody_spent + max(0, share.spent - share.reported[0])
-    reserved = max(0, share.everybody_reserved - max(0, share.spent - share.reported[0]))
+    unreported = share.spent - share.reported[0]
+    spent = share.everybody_spent + unreported
+    reserved = max(0, share.everybody_reserved - unreported - max(share.room, 0))  # what idles is not in use
     need = needed[MEASURES.index(measure)]
     message = (
         f"budget {title(share)} has no room: of {amount_text(limit, measure)}, {amount_text(spent, measure)} "
@@ -56,8 +57,8 @@ def unbounded(budget: Budget, reason: str) -> BudgetExceeded:
     """The error for a call whose cost nobody can bound, where the budget refuses such calls."""
     ask = f", or ask {budget.contact}" if budget.contact else ""
     message = (
-        f"budget {budget.name} refuses calls whose cost has no upper bound (unbounded: deny), and this one has "
-        f"none: {reason}{ask}. {NOTHING_SENT}"
+        f"budget {budget.name} refuses calls whose cost has no upper bound (unbounded: deny), and this one "
+        f"has none: {reason}{ask}. {NOTHING_SENT}"
     )
     return BudgetExceeded(message, budget=budget.name, contact=budget.contact)
 

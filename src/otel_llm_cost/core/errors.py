@@ -45,9 +45,9 @@ class CallDenied(LLMCostError):  # noqa: N818
 class BudgetExceeded(CallDenied):
     """The call could pass a hard budget limit.
 
-    budget, subject: which account. limit, spent, reserved, needed: in USD, tokens or calls, as `measure` says;
-    None when the budget's store did not answer. resets_at: Unix seconds, None for never. contact: who to ask.
-    status_code, retryable: what retry loops look at; trying again without a change will not help.
+    budget, subject: which account. limit, spent, reserved, needed: in USD, tokens or calls, as `measure`
+    says; None when the budget's store did not answer. resets_at: Unix seconds, None for never. contact: who
+    to ask. status_code, retryable: what retry loops look at; trying again without a change will not help.
     """
 
     status_code = 402
