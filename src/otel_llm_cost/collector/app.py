@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from otel_llm_cost.collector import metrics_text
+from otel_llm_cost.collector import metrics_text, recognise
+from otel_llm_cost.collector.bookkeeper import Bookkeeper
 from otel_llm_cost.collector.counters import Counters
 from otel_llm_cost.collector.grpc_server import start_grpc
 from otel_llm_cost.collector.http_server import otlp_application
@@ -62,6 +63,7 @@ def run(settings: Settings, when_ready: Callable[[Ready], None]) -> None:
             spool_folder(settings.spool, location),
             sync=settings.spool_sync,
             max_bytes=settings.spool_max_bytes,
+            schema=recognise.SCHEMA,
         )
         try:
             asyncio.run(_Collector(settings, location, sink, spool).serve(when_ready))
@@ -82,12 +84,17 @@ class _Collector:
         self.counters = Counters()
         self.token = living.new_token()
         prices = PriceList.load(settings.price_overrides) if settings.price_overrides else PriceList.default()
+        bookkeeper = Bookkeeper(
+            spool.reader,
+            Normaliser(self_hosted=settings.self_hosted),
+            lambda call: price(call, prices),
+            sink,
+        )
         self.writer = Writer(
             spool,
             sink,
-            normaliser=Normaliser(self_hosted=settings.self_hosted),
-            price=lambda call: price(call, prices),
-            counters=self.counters,
+            bookkeeper,
+            self.counters,
             batch_rows=settings.batch_rows,
             batch_seconds=settings.batch_seconds,
             dedupe_days=settings.dedupe_days,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from otel_llm_cost.normalise import OWN, Billable, Tables
 
 SHORTEST_UNIQUE = 16
 """Response ids with fewer characters after their prefix come from too small a range to name one request."""
+
+RECORD, CALL, RESPONSE, REQUEST, SPAN = (1 << 56, 2 << 56, 3 << 56, 4 << 56, 5 << 56)
+"""What kind of thing a number stands for, so that one text as two kinds of id is two numbers."""
 
 OWN_RANK = 100
 ESTIMATED_RANK = 1
@@ -51,32 +54,69 @@ def hash_of(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True) or 1
 
 
+def _number(hexadecimal: str) -> int:
+    """64 bits of an id that is random already: its last 16 digits; a hash where they are no number."""
+    try:
+        number = int(hexadecimal[-16:], 16)
+    except ValueError:
+        return hash_of(hexadecimal)
+    return number - 2**64 if number >= 2**63 else number
+
+
+def trace_number(trace_id: str) -> int:
+    """The trace as a number, 0 for none."""
+    return _number(trace_id) if trace_id else 0
+
+
+def span_number(trace: int, span_id: str) -> int:
+    """The span of a trace (`trace_number`) as a number, 0 for none. Span ids alone are not unique."""
+    return _number(span_id) ^ trace if span_id else 0
+
+
 def copy_of(billable: Billable, number: int) -> Copy:
     """The copy that a billable span or record is. A record stands below the span it was written in."""
     call, source = billable.call, billable.source
     usage = call.usage
     own = billable.emitter == OWN
-    trace = source.trace_id
+    trace = trace_number(source.trace_id)
     if source.is_record:
-        span, parent = hash_of(f"record:{call.call_id}"), source.span_id
+        span, parent = _number(call.call_id) ^ RECORD, span_number(trace, source.span_id)
     else:
-        span, parent = hash_of(f"{trace}:{source.span_id}") if source.span_id else 0, source.parent_span_id
+        span = span_number(trace, source.span_id)
+        parent = span_number(trace, source.parent_span_id)
+    response_id = call.response_id
     return Copy(
         number=number,
         group=number,
         call_id=call.call_id,
-        trace=hash_of(trace) if trace else 0,
+        trace=trace,
         span=span,
-        parent=hash_of(f"{trace}:{parent}") if parent else 0,
-        identity=hash_of(call.response_id) if is_unique(call.response_id) else 0,
-        id_kind=hash_of(re.split(r"[-_]", call.response_id, maxsplit=1)[0]) if call.response_id else 0,
-        host=hash_of(call.server_address) if call.server_address else 0,
+        parent=parent,
+        identity=hash_of(response_id) if is_unique(response_id) else 0,
+        id_kind=_kind(response_id),
+        host=_host(call.server_address) if call.server_address else 0,
         own=own,
         rank=_rank(billable, own),
         tokens=usage.input_tokens + usage.output_tokens,
         whole=usage.has_input and usage.has_output,
         failed=not usage,
     )
+
+
+@lru_cache(maxsize=1024)
+def _host(address: str) -> int:
+    return hash_of(address)
+
+
+@lru_cache(maxsize=1024)
+def _kind_number(prefix: str) -> int:
+    return hash_of(prefix)
+
+
+def _kind(response_id: str) -> int:
+    """Of `chatcmpl-…`, `msg_…`: which kind of id it is."""
+    ends = [at for at in (response_id.find("-"), response_id.find("_")) if at > 0]
+    return _kind_number(response_id[: min(ends)]) if ends and min(ends) <= 12 else 0
 
 
 def _rank(billable: Billable, own: bool) -> int:
@@ -106,20 +146,21 @@ def is_unique(response_id: str) -> bool:
     )
 
 
-def keys_of(billable: Billable, tables: Tables) -> list[str]:
-    """The keys by which another copy of the same request is known, strongest first (design D2)."""
+def keys_of(billable: Billable, tables: Tables) -> list[tuple[str, int]]:
+    """Keys by which another copy of the same request is known, as text and number, strongest first."""
     call, source = billable.call, billable.source
-    keys: list[str] = []
+    keys: list[tuple[str, int]] = []
     if billable.emitter == OWN:
-        keys.append(f"call:{call.call_id}")
+        keys.append((f"call:{call.call_id}", _number(call.call_id) ^ CALL))
     if call.response_id:
         if call.provider in tables.unique_response_ids and is_unique(call.response_id):
-            keys.append(f"response:{call.response_id}")
+            keys.append((f"response:{call.response_id}", hash_of(call.response_id) ^ RESPONSE))
         elif source.trace_id:
-            usage = sorted(call.usage.items())
-            keys.append(f"weak:{source.trace_id}:{call.response_id}:{usage}")
+            weak = f"weak:{source.trace_id}:{call.response_id}:{sorted(call.usage.items())}"
+            keys.append((weak, hash_of(weak)))
     if call.request_id:
-        keys.append(f"request:{call.request_id}")
+        keys.append((f"request:{call.request_id}", hash_of(call.request_id) ^ REQUEST))
     if source.span_id and not source.is_record:
-        keys.append(f"span:{source.trace_id}:{source.span_id}")
+        trace = trace_number(source.trace_id)
+        keys.append((f"span:{source.trace_id}:{source.span_id}", span_number(trace, source.span_id) ^ SPAN))
     return keys

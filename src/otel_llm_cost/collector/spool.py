@@ -68,8 +68,12 @@ class Claim(NamedTuple):
 class Spool:
     """The spool of one collector. Methods may be called from any thread."""
 
-    def __init__(self, folder: Path, *, sync: str = "full", max_bytes: int = 8 << 30) -> None:
-        """Open or create. Raises StoreError when the folder cannot be used or another process has it."""
+    def __init__(
+        self, folder: Path, *, sync: str = "full", max_bytes: int = 8 << 30, schema: str = ""
+    ) -> None:
+        """Open or create; `schema` makes further tables, for `finish` to write. Raises StoreError when the
+        folder cannot be used or another process has it.
+        """
         self.folder = folder
         self.max_bytes = max_bytes
         self.file = folder / "spool.sqlite"
@@ -80,7 +84,7 @@ class Spool:
             self.db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first table, or never
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute(f"PRAGMA synchronous={sync}")
-            self.db.executescript(_SCHEMA)
+            self.db.executescript(_SCHEMA + schema)
             self.reader = sqlite3.connect(
                 self.file, isolation_level=None, check_same_thread=False, timeout=30
             )
@@ -196,9 +200,11 @@ class Spool:
             self.bytes -= gone[2]
             self.oldest = self._oldest()
 
-    def tidy(self) -> None:
-        """Forget old resend hashes and give free pages back to the disk, a little at a time."""
+    def tidy(self, statements: Iterable[tuple[str, Sequence[Sequence[object]]]] = ()) -> None:
+        """Run `statements`, forget old resends, and give free pages back, little by little."""
         with self.lock:
+            for sql, rows in statements:
+                self.db.executemany(sql, rows)
             self.db.execute("DELETE FROM resends WHERE at < ?", (time.time_ns() - RESEND_SECONDS * 10**9,))
             self.db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
 

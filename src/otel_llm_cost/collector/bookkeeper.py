@@ -1,0 +1,145 @@
+"""Requests → ledger rows: decode ▸ normalise ▸ recognise ▸ price. The same batch gives the same rows."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from otel_llm_cost.collector.changes import Ledger, correct, telling
+from otel_llm_cost.collector.copies import hash_of
+from otel_llm_cost.collector.decode import Decoder
+from otel_llm_cost.collector.recognise import Decision, Recogniser, Statement
+from otel_llm_cost.collector.spool import Claim, Request
+from otel_llm_cost.core.call import Call
+from otel_llm_cost.core.cost import Cost
+from otel_llm_cost.ledger import Booking, Row, kind_of, row
+from otel_llm_cost.normalise import Billable, Emitted, Normaliser, Passed
+
+log = logging.getLogger("otel_llm_cost.collector")
+
+Price = Callable[[Call], Cost]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch that is ready to insert, and what the transaction that finishes it must write."""
+
+    claim: Claim
+    rows: list[Row] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    duplicates: int = 0
+    passed: int = 0
+    unpriced: int = 0
+    corrections: int = 0
+    rejected: list[tuple[Emitted, str]] = field(default_factory=list)
+    received_at: int = 0
+
+
+class Bookkeeper:
+    """Prepares batches. Use one, from one thread."""
+
+    def __init__(
+        self, reader: sqlite3.Connection, normaliser: Normaliser, price: Price, ledger: Ledger
+    ) -> None:
+        self._decoder = Decoder()
+        self._normaliser = normaliser
+        self._price = price
+        self._ledger = ledger
+        self.recogniser = Recogniser(reader, normaliser.tables)
+
+    def prepare(self, claim: Claim, requests: Sequence[Request]) -> Prepared:
+        """The rows of a batch. Raises StoreError when an earlier row is needed and the ledger is away."""
+        prepared = Prepared(claim)
+        if requests:
+            prepared.received_at = requests[0].received_at
+        booked_at = requests[-1].received_at if requests else 0
+        found: list[Billable | Passed] = []
+        numbers: list[int] = []
+        items = 0
+        for number, emitted in enumerate(self._emitted(requests)):
+            items = number + 1
+            try:
+                one = self._normaliser.read(emitted)
+            except Exception as error:  # noqa: BLE001 - whatever a stranger's values do, the rest goes on
+                prepared.rejected.append((emitted, f"{type(error).__name__}: {error}"))
+                continue
+            found.append(one)
+            if isinstance(one, Billable):
+                one.call.call_id = one.call.call_id or _call_id(one, claim, number)
+                numbers.append(number)
+            else:
+                prepared.passed += 1
+        verdict = self.recogniser.decide(found)
+        billables = [one for one in found if isinstance(one, Billable)]
+        tellings: dict[int, str] = {}
+        for billable, number, decision in zip(billables, numbers, verdict.decisions, strict=True):
+            try:
+                one_row = self._row(billable, decision, claim.batch_id, number, booked_at, prepared)
+            except Exception as error:  # noqa: BLE001 - same
+                prepared.rejected.append((billable.source, f"{type(error).__name__}: {error}"))
+                continue
+            prepared.rows.append(one_row)
+            if decision.duplicate_of and not decision.copy.failed:
+                tellings[decision.copy.number] = telling(billable)
+        for change in verdict.changes:
+            booking = Booking(claim.batch_id, items, booked_at, "correction")
+            correction = correct(change, booking, self._ledger, self._price)
+            if correction is not None:
+                prepared.rows.append(correction)
+                prepared.corrections += 1
+                items += 1
+        prepared.statements = self.recogniser.statements(booked_at // 10**9, tellings)
+        return prepared
+
+    def _emitted(self, requests: Sequence[Request]) -> Iterator[Emitted]:
+        for request in requests:
+            yield from self._decoder.decode(request.signal, request.body, request.received_at)
+
+    def _row(
+        self,
+        billable: Billable,
+        decision: Decision,
+        batch_id: str,
+        row_no: int,
+        booked_at: int,
+        prepared: Prepared,
+    ) -> Row:
+        call, source = billable.call, billable.source
+        app_cost = call.cost
+        kind = "duplicate" if decision.duplicate_of else kind_of(call)
+        call.cost = self._price(call) if kind == "usage" else None
+        if kind == "duplicate":
+            prepared.duplicates += 1
+        elif call.cost is not None and call.cost.effective_atto is None:
+            prepared.unpriced += 1
+        return row(
+            call,
+            Booking(
+                batch_id=batch_id,
+                row_no=row_no,
+                booked_at=booked_at,
+                kind=kind,
+                service=billable.service,
+                trace_id=source.trace_id,
+                span_id=source.span_id,
+                parent_span_id=source.parent_span_id,
+                session_id=str(source.attributes.get("session.id", "")),
+                dedupe_key=decision.key,
+                duplicate_of=decision.duplicate_of,
+                emitter=source.scope,
+                emitter_version=source.scope_version,
+                signal="log" if source.is_record else "span",
+                rule=billable.rule,
+                app_cost=app_cost,
+            ),
+        )
+
+
+def _call_id(billable: Billable, claim: Claim, number: int) -> str:
+    """A call id for an emitter that gives none: the same for the same span, whenever it comes."""
+    source = billable.source
+    if source.span_id and not source.is_record:
+        return f"{source.trace_id[:16]:0<16}{source.span_id:0<16}"
+    return f"{hash_of(f'{claim.batch_id}:{number}') & (2**64 - 1):032x}"
