@@ -75,7 +75,7 @@ def answer_all() -> None:
             with (
                 tags(customer_id=customer),
                 client.messages.stream(
-                    model="claude-sonnet-4-5",
+                    model="claude-sonnet-5-5",
                     max_tokens=400,
                     system=system,
                     messages=[{"role": "user", "content": text}],

@@ -57,28 +57,15 @@ def _as_text(form: str) -> Any:
 
 def _verdict(check: Check) -> str:
     """The check in words: what was compared, and what cannot be exact beside it."""
-    rows = [
-        (
-            f"{_count(check.priced, 'call')} priced",
-            f"ledger {plain(check.ledger)} USD, bill {plain(check.billed)} USD: "
-            + ("equal to the last digit" if check.ledger == check.billed else "NOT EQUAL"),
-        )
-    ]
-    rows += [
-        (
-            "1 stream cut off",
-            f"estimated {plain(gap.ledger)} USD, billed {plain(gap.billed)} USD: "
-            f"gap {plain(gap.missing)} USD ({gap.model})",
-        )
-        for gap in check.cut_off
-    ]
-    rows += [
-        (
-            "1 call unpriced",
-            f"billed {plain(gap.billed)} USD, not in the total ({gap.model} is in no price list)",
-        )
-        for gap in check.unpriced
-    ]
+    equal = "equal to the last digit" if check.ok else "not the whole story, see below"
+    figures = f"ledger {plain(check.ledger)} USD, bill {plain(check.billed)} USD"
+    rows = [(f"{_count(check.priced, 'call')} priced", f"{figures}: {equal}")]
+    for gap in check.cut_off:
+        figures = f"estimated {plain(gap.ledger)} USD, billed {plain(gap.billed)} USD"
+        rows.append(("1 stream cut off", f"{figures}: gap {plain(gap.missing)} USD ({gap.model})"))
+    for gap in check.unpriced:
+        why = f"not in the total: {gap.model} is in no price list"
+        rows.append(("1 call unpriced", f"billed {plain(gap.billed)} USD, {why}"))
     rows.append((f"{_count(check.refused, 'attempt')} refused", "counted, not billed"))
     lines = ["Compared with the provider's own bill, call by call:"]
     lines += [f"  {what:<18} {found}" for what, found in rows]

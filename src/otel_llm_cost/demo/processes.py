@@ -62,7 +62,8 @@ class Started:
     def last_words(self) -> str:
         """The last line on standard error."""
         lines = self.err.read_text(encoding="utf-8", errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        words = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return words.removeprefix("otel-llm-cost: ")
 
     def end(self) -> None:
         """Ask it to end, and end it if it does not; its children end with it."""

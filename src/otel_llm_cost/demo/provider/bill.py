@@ -84,14 +84,8 @@ MODELS: dict[str, Model] = {
     "claude-haiku-4-5": _anthropic(
         "claude-haiku-4-5-20251001", 1_000_000, 1_250_000, 2_000_000, 100_000, 5_000_000
     ),
-    "claude-sonnet-4-5": _anthropic(
-        "claude-sonnet-4-5-20250929", 3_000_000, 3_750_000, 6_000_000, 300_000, 15_000_000
-    ),
     "claude-sonnet-4-6": _anthropic(
         "claude-sonnet-4-6", 3_000_000, 3_750_000, 6_000_000, 300_000, 15_000_000
-    ),
-    "claude-opus-4-5": _anthropic(
-        "claude-opus-4-5-20251101", 5_000_000, 6_250_000, 10_000_000, 500_000, 25_000_000
     ),
     "claude-sonnet-5-5": _anthropic(
         "claude-sonnet-5-5", 2_000_000, 2_500_000, 4_000_000, 100_000, 10_000_000
