@@ -101,11 +101,11 @@ class Book:
         return [share for share in self.scope(facets, now).soft if share.is_over]
 
     def room(self, facets: Facets, now: int) -> Amounts:
-        """The most that a call of this kind could reserve at once from what this process holds."""
+        """About the most that a call of this kind could reserve now, from the store's last answers."""
         room = [10**40] * 3
         with self._lock:
             for share in self.scope(facets, now).hard:
-                room[share.measure] = min(room[share.measure], max(0, share.room))
+                room[share.measure] = min(room[share.measure], share.left)
         return Amounts(*room)
 
     def scope(self, facets: Facets, now: int) -> Scope:

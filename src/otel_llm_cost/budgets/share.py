@@ -111,6 +111,12 @@ class Share(Account):
         return charged * 10 > self.limit * GRAIN[self.identity.measure] * 9
 
     @property
+    def left(self) -> int:
+        """What nobody holds, as the store last said, and what idles here."""
+        charged = self.everybody_spent + self.everybody_reserved
+        return max(0, self.limit * GRAIN[self.identity.measure] - charged + max(self.room, 0))
+
+    @property
     def has_news(self) -> bool:
         """Whether the store does not know yet what was spent here."""
         return self.reported != (self.spent, self.unknown)
