@@ -78,15 +78,17 @@ def _meets(actual: str | None, wanted: tuple[str, ...]) -> bool:
 class PriceFact:
     """Published prices of models in one mode; units it does not mention keep the price from below.
 
-    discountable: for an override, that a contract's discount still applies to it.
+    place: the file and line, for error texts. discountable: for an override, that a contract's discount still
+    applies to it. confirmed: that its units were checked, however odd they look.
     """
 
     scope: Scope
     prices: UnitPrices
     layer: str
     id: str
-    source: str = ""
+    place: str
     discountable: bool = False
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Discount:
     on: str
     factor: Fraction
     id: str
+    place: str
 
 
 @dataclass(slots=True)

@@ -129,8 +129,9 @@ def _read_price(
             prices,
             layer,
             _entry_id(entry, scope),
-            str(entry.get("source") or place),
+            str(place),
             bool(entry.get("discountable", False)),
+            bool(entry.get("confirm_unit", False)),
         )
     )
 
@@ -151,7 +152,7 @@ def _read_contract(
     on = str(entry.get("scope", "all"))
     if on not in SCOPES:
         raise place.at("scope").wrong(f"expected one of {', '.join(SCOPES)}, got {on!r}")
-    facts.discounts.append(Discount(scope, on, 1 - share, _entry_id(entry, scope)))
+    facts.discounts.append(Discount(scope, on, 1 - share, _entry_id(entry, scope), str(place)))
 
 
 def _read_rule(
@@ -365,14 +366,10 @@ def _refuse_overlaps(facts: Facts) -> None:
                         )
                         if same and mine.start < theirs.end and theirs.start < mine.end:
                             raise ConfigError(
-                                f"{_where(fact)} and {_where(other)} both price {model} of {provider} "
+                                f"{other.place} and {fact.place} both price {model} of {provider} "
                                 "at the same time; give one of them an `until:`"
                             )
                     others.append(fact)
-
-
-def _where(fact: PriceFact | Discount) -> str:
-    return fact.id
 
 
 def _mapping(value: Any, place: Place) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_llm_cost.core.call import Call
+from otel_llm_cost.core.errors import ConfigError
 from otel_llm_cost.pricing import terms as wording
 from otel_llm_cost.pricing.database import Database
 from otel_llm_cost.pricing.facts import Facts
@@ -19,6 +20,7 @@ from otel_llm_cost.pricing.match import provider_name, region_of_arn
 from otel_llm_cost.pricing.normalise.context import terms_of_host
 from otel_llm_cost.pricing.overlay import overlay
 from otel_llm_cost.pricing.resolve import Request, resolve
+from otel_llm_cost.pricing.suspicion import suspect
 from otel_llm_cost.pricing.vector import Vector
 
 MOST_KEYS = 20_000
@@ -61,7 +63,11 @@ class PriceList:
 
                 values, lines = read_mapping(file)
                 own += parse(values, Place(str(file), lines), "override", allow_other_sections=not whole)
-        return cls.with_facts(own)
+        prices = cls.with_facts(own)
+        if own.prices:
+            prices._database = Database()
+            _refuse_suspicious(own, prices._database)
+        return prices
 
     @classmethod
     def of(cls, values: Mapping[str, Any], name: str = "prices") -> PriceList:
@@ -157,6 +163,21 @@ class PriceList:
                         terms.setdefault("deployment_type" if key == "type" else key, value)
                 return asked if asked != name and asked else target.get("model", asked)
         return asked
+
+
+def _refuse_suspicious(own: Facts, database: Database) -> None:
+    """A price far off the published one of the same model was most likely written in another unit."""
+    for fact in own.prices:
+        for provider in () if fact.confirmed or fact.scope.mode else fact.scope.providers:
+            for model in fact.scope.models:
+                entry = database.find(provider, model)
+                published = entry.standard(LATE) if entry is not None else None
+                for key, why in suspect(fact.prices, published[0] if published else None):
+                    raise ConfigError(f"{fact.place}: {key}: {why}")
+
+
+LATE = 2**62
+"""An instant after every dated price."""
 
 
 def _same_model(one: str, other: str) -> bool:

@@ -233,7 +233,7 @@ def _unknown(request: Request, name: str, entry: Entry | None) -> str:
 
 def _validity(request: Request) -> tuple[int, int]:
     moment = request.moment
-    start = max((edge for edge in request.edges if edge <= moment), default=0)
+    start = max((edge for edge in request.edges if 0 < edge <= moment), default=1)  # 0 is "no start time"
     return start, min((edge for edge in request.edges if edge > moment), default=FOREVER)
 
 

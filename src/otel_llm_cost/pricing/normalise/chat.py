@@ -9,7 +9,7 @@ from typing import Any
 
 from otel_llm_cost.core.usage import Quantity
 from otel_llm_cost.pricing.normalise.quantity import quantity
-from otel_llm_cost.pricing.normalise.reading import Reading, compact, first, get, sequence, text
+from otel_llm_cost.pricing.normalise.reading import Reading, compact, get, sequence, text
 from otel_llm_cost.pricing.normalise.reported import reported_cost
 from otel_llm_cost.pricing.normalise.tokens import Shape, by_path, read_tokens, usage_of
 
@@ -85,7 +85,7 @@ FEES: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 
 def read(payload: Any, provider: str, terms: dict[str, str]) -> Reading:
     """One chat completion or embedding body."""
-    usage = first(payload, ("usage",), ("x_groq", "usage"))
+    usage = get(payload, "usage") or get(payload, "x_groq", "usage")
     terms = {**terms, **served_terms(payload, usage)}
     flags: list[str] = []
     quantities: dict[str, Quantity] = {}
@@ -119,7 +119,7 @@ def read(payload: Any, provider: str, terms: dict[str, str]) -> Reading:
 def served_terms(payload: Any, usage: Any) -> dict[str, str]:
     """The terms that the provider says it served; they beat what was asked for."""
     terms = {}
-    tier = first(payload, ("service_tier",), ("usage", "service_tier"))
+    tier = get(payload, "service_tier") or get(usage, "service_tier")
     if isinstance(tier, str) and tier:
         terms["service_tier"] = tier.lower()
     size = get(usage, "search_context_size")

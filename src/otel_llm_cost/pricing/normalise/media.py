@@ -78,11 +78,11 @@ def read_images(payload: Any, _provider: str, terms: dict[str, str]) -> Reading:
         quantities: dict[str, Quantity] = {"images": made} if made else {}
     else:
         quantities = read_tokens(usage, IMAGES, flags)
-        # Without a split every output token is an image token.
-        total = quantities.get("output", 0)
-        written = quantity(get(usage, "output_tokens_details", "text_tokens"), "text_tokens", flags) or 0
-        quantities["output"] = min(written, total)
-        quantities["output_image"] = total - quantities["output"]
+        if "output" in quantities:  # without a split every output token is an image token
+            total = quantities["output"]
+            written = quantity(get(usage, "output_tokens_details", "text_tokens"), "text_tokens", flags) or 0
+            quantities["output"] = min(written, total)
+            quantities["output_image"] = total - quantities["output"]
     svg = get(payload, "svg_usage")
     if svg is not None and text(get(svg, "model")):
         parts = (Part(text(get(svg, "model")), usage_of(read_tokens(svg, SVG, flags))),)
@@ -114,7 +114,8 @@ def read_speech(payload: Any, _provider: str, terms: dict[str, str]) -> Reading:
     quantities: dict[str, Quantity] = {}
     if usage is not None:
         quantities = read_tokens(usage, TRANSCRIPTION, flags)
-        quantities["output_audio"] = quantities.pop("output", 0)
+        if "output" in quantities:
+            quantities["output_audio"] = quantities.pop("output")
     characters = quantity(get(payload, "characters"), "characters", flags)
     if characters:
         quantities["characters"] = characters

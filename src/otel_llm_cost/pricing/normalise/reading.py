@@ -81,8 +81,26 @@ def compact(usage: Any) -> str:
     """The usage object as compact JSON: numbers, and the few texts that are billing facts."""
     if usage is None:
         return ""
+    if type(usage) is dict and (text := _counts(usage)) is not None:
+        return text
     kept = _facts(usage)
     return _encode(kept) if kept else ""
+
+
+def _counts(usage: dict[str, Any]) -> str | None:
+    """The common case of `compact`, nothing but whole numbers; None for anything else."""
+    parts = []
+    for key, value in usage.items():
+        if type(value) is dict:
+            value = _counts(value)
+            if value is None:
+                return None
+        elif type(value) is not int:
+            return None
+        if not key.isidentifier():
+            return None
+        parts.append(f'"{key}":{value}')
+    return f"{{{','.join(parts)}}}" if parts else None
 
 
 def _plain(value: object) -> object:
