@@ -35,11 +35,11 @@ def facts(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], keys: Seq
             "of input tokens",
         ),
     ]
-    for key in keys:
-        if is_tag(key):
-            missing = untagged(rows, key)
-            part = f"{share(missing / Decimal(cost))} of the cost" if cost and Decimal(cost) else ""
-            entries.append((f"Without {key}", _amount(missing), part))
+    entries += [
+        (f"Without {key}", *_untagged([row for row in rows if row[key] is None], cost))
+        for key in keys
+        if is_tag(key)
+    ]
     cells = "".join(
         f'<div><dt>{safe(name)}</dt><dd>{value}</dd><dd class="more">{safe(more)}</dd></div>'
         for name, value, more in entries
@@ -74,16 +74,16 @@ def notes(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], keys: Seq
     return f'<ul class="notes">{"".join(f"<li>{sentence}</li>" for sentence in sentences)}</ul>\n'
 
 
-def untagged(rows: Sequence[Mapping[str, Any]], key: str) -> Decimal:
-    """The known cost of rows without this tag."""
-    return sum(
-        (
-            Decimal(row["effective_cost"])
-            for row in rows
-            if row[key] is None and row["effective_cost"] is not None
-        ),
-        Decimal(0),
-    )
+def _untagged(rows: Sequence[Mapping[str, Any]], cost: Any) -> tuple[str, str]:
+    """What rows without a tag cost, and their share of the cost."""
+    known = [Decimal(row["effective_cost"]) for row in rows if row["effective_cost"] is not None]
+    if not rows:
+        return "none", "every call has one"
+    if not known:
+        return f'<span class="absent">{UNKNOWN}</span>', "no price is known"
+    amount = sum(known, Decimal(0))
+    part = f"{share(amount / Decimal(cost))} of the cost" if Decimal(cost) else ""
+    return _amount(amount), part
 
 
 def _cost(total: Mapping[str, Any]) -> str:
