@@ -11,11 +11,13 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from otel_llm_cost.budgets.definition import Budget, read_rates, refuse_doubles
 from otel_llm_cost.core.errors import ConfigError
 from otel_llm_cost.marked_yaml import Lines, read_mapping
 
@@ -47,6 +49,7 @@ def _pairs(value: Any) -> Any:
 Port = Annotated[int, Field(ge=0, le=65535)]
 Bytes = Annotated[int, Field(gt=0)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
+Rates = Annotated[dict[str, Annotated[Decimal, Field(gt=0)]], BeforeValidator(_pairs)]
 Location = Annotated[str, BeforeValidator(_with_home)]
 
 
@@ -113,6 +116,21 @@ class Settings(BaseModel):
         default_factory=dict,
         description="Hosts that serve models themselves, and the provider name to book them under.",
     )
+    budgets: tuple[Budget, ...] = Field((), description="What may be spent, by whom; see docs/budgets.md.")
+    budget_store: Location = Field(
+        "",
+        repr=False,  # a DSN may hold a password
+        description=(
+            "Where budgets are kept: sqlite:///file, redis://host:6379/0, or memory:// for one process. "
+            "Empty: a file beside the default ledger where `budgets` are given, else no budgets."
+        ),
+    )
+    currency_rates: Rates = Field(
+        default_factory=dict,
+        description="USD for one of each other currency that a budget's limit is given in.",
+    )
+
+    _no_doubles = field_validator("budgets")(refuse_doubles)
 
 
 def load(
@@ -140,7 +158,7 @@ def load(
         if overrides and overrides.get(name) is not None:
             values[name], places[name] = overrides[name], f"--{name.replace('_', '-')}"
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate(values, context=read_rates(values.get("currency_rates")))
     except ValidationError as error:
         sentences = (_explain(details, places, lines) for details in error.errors(include_url=False))
         raise ConfigError("; ".join(sentences)) from None

@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -69,6 +70,7 @@ def parse_limit(value: Any, rates: Mapping[str, Decimal] | None = None) -> Limit
     """
     if isinstance(value, Limit):
         return value
+    rates = rates or {}
     if isinstance(value, Mapping):
         if {"amount", "measure"} == set(value):
             return Limit(amount=int(value["amount"]), measure=value["measure"])
@@ -86,7 +88,7 @@ def parse_limit(value: Any, rates: Mapping[str, Decimal] | None = None) -> Limit
         number = Decimal(re.sub("[_,]", "", digits)) * _FACTORS[factor.lower()]
     except InvalidOperation:
         raise ValueError(f"cannot read the number in the limit {value!r}") from None
-    return _limit(number, unit or "usd", rates or {})
+    return _limit(number, unit or "usd", rates)
 
 
 def _limit(number: Decimal, unit: str, rates: Mapping[str, Decimal]) -> Limit:
@@ -104,6 +106,24 @@ def _limit(number: Decimal, unit: str, rates: Mapping[str, Decimal]) -> Limit:
             )
         number *= rates[currency]
     return Limit(amount=from_text(number), measure="usd")
+
+
+def _limit_in_context(value: Any, info: ValidationInfo) -> Limit:
+    return parse_limit(value, info.context)
+
+
+def read_rates(rates: Any) -> dict[str, Decimal]:
+    """Rates as written in the file (USD for one of a currency); what is no positive number is left out."""
+    pairs = rates.items() if isinstance(rates, Mapping) else ()
+    found = {}
+    for currency, text in pairs:
+        try:
+            rate = Decimal(str(text))
+        except InvalidOperation:
+            continue
+        if rate > 0:
+            found[str(currency).upper()] = rate
+    return found
 
 
 def parse_duration(text: str) -> int:
@@ -188,7 +208,7 @@ class Budget(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-    limit: Annotated[Limit, BeforeValidator(parse_limit)]
+    limit: Annotated[Limit, BeforeValidator(_limit_in_context)]
     match: dict[str, Values] = {}
     per: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     window: WindowSpec | None = None
@@ -200,6 +220,16 @@ class Budget(BaseModel):
     output_bound: Literal["maximum", "observed"] = "maximum"
     contact: str = ""
     enabled: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, value: Any) -> Any:
+        for key in value if isinstance(value, Mapping) else ():
+            if key not in cls.model_fields:
+                near = nearest(str(key), cls.model_fields)
+                hint = f"did you mean {near}?" if near else f"known are {', '.join(cls.model_fields)}"
+                raise ValueError(f"unknown key {key}; {hint}")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Budget:
@@ -227,17 +257,25 @@ class Budget(BaseModel):
         return self.environments.get(environment, self.action)
 
 
+def refuse_doubles(budgets: tuple[Budget, ...]) -> tuple[Budget, ...]:
+    """The budgets as they are. Raises ValueError when two have one name."""
+    seen: set[str] = set()
+    for budget in budgets:
+        if budget.name in seen:
+            raise ValueError(f"two budgets are called {budget.name}; names must differ")
+        seen.add(budget.name)
+    return budgets
+
+
 def read_budgets(
     items: Iterable[Mapping[str, Any]], rates: Mapping[str, Decimal] | None = None, place: str = "budgets"
 ) -> tuple[Budget, ...]:
     """Budgets from parsed YAML or JSON. Raises ConfigError: which budget, which key, what was expected."""
-    budgets: dict[str, Budget] = {}
-    for index, item in enumerate(items):
-        budget = read_budget(item, rates, f"{place}[{index}]")
-        if budget.name in budgets:
-            raise ConfigError(f"{place}: two budgets are called {budget.name}; names must differ")
-        budgets[budget.name] = budget
-    return tuple(budgets.values())
+    budgets = tuple(read_budget(item, rates, f"{place}[{index}]") for index, item in enumerate(items))
+    try:
+        return refuse_doubles(budgets)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from None
 
 
 def read_budget(
@@ -247,20 +285,10 @@ def read_budget(
     if not isinstance(item, Mapping):
         raise ConfigError(f"{place}: expected a budget as `key: value` lines")
     where = f"{place} ({item['name']})" if isinstance(item.get("name"), str) else place
-    unknown = [key for key in item if key not in Budget.model_fields]
-    if unknown:
-        near = nearest(str(unknown[0]), Budget.model_fields)
-        hint = f"; did you mean {near}?" if near else f"; known are {', '.join(Budget.model_fields)}"
-        raise ConfigError(f"{where}: unknown key {unknown[0]}{hint}")
     try:
-        values = dict(item)
-        if "limit" in values:
-            values["limit"] = parse_limit(values["limit"], rates)
-        return Budget.model_validate(values)
+        return Budget.model_validate(item, context=rates)
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(where, details) for details in error.errors())) from None
-    except ValueError as error:
-        raise ConfigError(f"{where}: limit: {error}") from None
 
 
 def _explain(where: str, details: Any) -> str:
