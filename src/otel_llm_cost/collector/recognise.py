@@ -233,7 +233,9 @@ class _Known:
         first_fresh = self.next
         changed: list[Copy] = []
         judged: set[int] = set()
-        for start in fresh:
+        # A span that came late may be the missing link between copies that came before it.
+        linked = [self.traces[trace][0] for trace in sorted(self._dirty_traces) if trace in self.traces]
+        for start in (*fresh, *linked):
             if start.number in judged:
                 continue
             if len(self.groups[start.group]) == 1 and len(self.traces.get(start.trace, ())) <= 1:
