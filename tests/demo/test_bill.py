@@ -10,7 +10,8 @@ from genai_prices import Usage, calc_price
 from openai import OpenAI
 
 from otel_llm_cost.demo.provider import Bill, Line, Provider, Quantities
-from otel_llm_cost.demo.provider.bill import LONGEST_PROMPT, MODELS, Model, usd
+from otel_llm_cost.demo.provider.bill import usd
+from otel_llm_cost.demo.provider.prices import LONGEST_PROMPT, MODELS, Model
 
 ASK = [{"role": "user", "content": "Hello"}]
 NOT_LISTED = {"gpt-next-preview", "claude-next-preview"}

@@ -66,13 +66,14 @@ class Started:
         return words.removeprefix("otel-llm-cost: ")
 
     def end(self) -> None:
-        """Ask it to end, and end it if it does not; its children end with it."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            if self.wait(_GRACE_S) is None:
-                self._signal(signal.SIGKILL)
-                self._process.wait()
-        self._signal(signal.SIGKILL)  # whoever it left behind in its group
+        """Ask it to end, and end it if it does not, or if we are told to hurry; its children end with it."""
+        try:
+            if self._process.poll() is None:
+                self._process.terminate()
+                self.wait(_GRACE_S)
+        finally:
+            self._signal(signal.SIGKILL)  # it, or whoever it left behind in its group
+            self._process.wait()
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

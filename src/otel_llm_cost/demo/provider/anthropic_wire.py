@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .bill import Model, model_named
 from .cache import Block, PromptCache
+from .prices import Model, model_named
 from .quantities import Quantities
 from .reply import Refusal, letters
 from .text import count, json_of, strings

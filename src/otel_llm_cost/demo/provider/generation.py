@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .bill import LONGEST_PROMPT
+from .prices import LONGEST_PROMPT
 from .quantities import Quantities
 from .reply import Refusal
 from .schema import instance

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .bill import Model
 from .cache import PromptCache
 from .generation import EFFORT, Generated, Prompt, Tool, generate, share
 from .openai_wire import completion_usage, data_line, meter, now, required, the_model
+from .prices import Model
 from .quantities import Quantities
 from .reply import Event, Reply, letters
 from .script import Step

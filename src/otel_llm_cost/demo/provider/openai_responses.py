@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from .bill import Model
 from .cache import PromptCache
 from .generation import EFFORT, Generated, Prompt, Tool, generate, share
 from .openai_wire import PER_MESSAGE, meter, named_event, now, required, the_model
+from .prices import Model
 from .quantities import Quantities
 from .reply import Event, Reply
 from .script import Step

@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .bill import MODELS, Model, model_named
 from .cache import PromptCache
 from .generation import Generated, used
+from .prices import MODELS, Model, model_named
 from .quantities import Quantities
 from .reply import Refusal, Reply, letters
 from .script import Step

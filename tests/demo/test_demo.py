@@ -1,0 +1,189 @@
+"""`otel-llm-cost demo` from its front door: the whole product on real SDKs, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from otel_llm_cost.demo import example
+
+COMMAND = [sys.executable, "-m", "otel_llm_cost.cli", "demo"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """The demo's temporary files go here, so that all its processes name this folder on their command line."""
+    yield tmp_path
+    assert _processes(tmp_path) == []
+
+
+def _processes(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if str(folder) in command:
+            found.append(f"{process.name}: {command}")
+    return found
+
+
+def _environment(home: Path) -> dict[str, str]:
+    # Settings of the user must make no other demo of it.
+    return os.environ | {"TMPDIR": str(home), "OTEL_TRACES_EXPORTER": "none", "OPENAI_BASE_URL": "http://x"}
+
+
+def _run(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *options], env=_environment(home), capture_output=True, text=True, timeout=90
+    )
+
+
+def test_the_ledger_equals_the_bill_and_what_cannot_be_exact_is_set_apart(home: Path) -> None:
+    started = time.monotonic()
+    done = _run(home, "--json")
+    assert (done.returncode, done.stdout[:1]) == (0, "{"), done.stderr
+    assert time.monotonic() - started < 60
+    found = json.loads(done.stdout)
+    check, total = found["check"], found["report"]["total"]
+    assert check["ok"] is True
+    assert check["differences"] == []
+    assert check["priced_calls"] == 29
+    assert check["ledger_usd"] == check["bill_usd"]
+    (cut_off,) = check["cut_off"]
+    (unpriced,) = check["unpriced"]
+    assert Decimal(cut_off["gap_usd"]) == Decimal(cut_off["bill_usd"]) - Decimal(cut_off["ledger_usd"])
+    assert unpriced["ledger_usd"] is None
+    assert unpriced["gap_usd"] == unpriced["bill_usd"]
+    assert (total["calls"], total["failed_attempts"]) == (31, 1)
+    assert (total["estimated_calls"], total["unpriced_calls"], total["is_lower_bound"]) == (1, 1, True)
+    assert Decimal(total["effective_cost"]) == Decimal(check["ledger_usd"]) + Decimal(cut_off["ledger_usd"])
+    assert list(home.iterdir()) == []
+
+
+def test_every_team_and_feature_of_the_app_has_its_line(home: Path) -> None:
+    rows = json.loads(_run(home, "--json").stdout)["report"]["rows"]
+    assert {(row["team"], row["feature"]): row["calls"] for row in rows} == {
+        ("support", "triage"): 5,
+        ("support", "answers"): 7,
+        ("search", "index"): 1,
+        ("search", "rank"): 12,
+        ("search", "answers"): 2,
+        ("growth", "newsletter"): 2,
+        ("growth", "experiments"): 1,
+        (None, None): 1,
+    }
+
+
+def test_a_falsified_price_is_found_out(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(
+        "provider: openai\nprices:\n  - models: [gpt-4o-2024-08-06]\n    output_mtok: '10.000001'\n"
+        "    source: https://example.com\n    checked: 2026-11-24\n"
+    )
+    config = tmp_path / "config.yaml"
+    config.write_text(f"price_overrides: {tmp_path / 'prices.yaml'}\n")
+    done = _run(home, "--config", str(config))
+    assert done.returncode == 1
+    assert "The ledger and the bill DIFFER:\n  gpt-4o-2024-08-06 (chatcmpl-" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert not list(home.glob("otel-llm-cost-demo-*"))
+
+
+def test_a_kept_collector_answers_and_ends_as_it_says(home: Path) -> None:
+    done = _run(home, "--keep")
+    assert done.returncode == 0, done.stderr
+    how = done.stderr[done.stderr.index("The collector is still up") :]
+    ask, stop = (line.split("it", 1)[1].strip() for line in how.strip().splitlines()[1:])
+    assert ask.startswith("otel-llm-cost report --store chdb://")
+    asked = subprocess.run(
+        [sys.executable, "-m", "otel_llm_cost.cli", *ask.split()[1:], "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert json.loads(asked.stdout)["total"]["calls"] == 31, asked.stderr
+    assert len(_processes(home)) == 1
+    subprocess.run(stop, shell=True, check=True, timeout=30)
+    _until(lambda: not _processes(home), 20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["starting", "running"])
+def test_an_interrupted_demo_leaves_nothing_behind(home: Path, number: signal.Signals, step: str) -> None:
+    with subprocess.Popen(
+        COMMAND, env=_environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stderr is not None
+        assert demo.stdout is not None
+        while step not in demo.stderr.readline():
+            assert demo.poll() is None
+        time.sleep(0.5)
+        demo.send_signal(number)
+        assert demo.wait(30) == (1 if number == signal.SIGINT else 128 + number)
+        assert demo.stdout.read() == ""
+        assert "Traceback" not in demo.stderr.read()
+    assert list(home.iterdir()) == []
+
+
+def test_a_collector_that_does_not_start_is_said_in_its_own_words(home: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("batch_rows: many\n")
+    done = _run(home, "--config", str(config))
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("otel-llm-cost: the collector did not start: ")
+    assert "batch_rows" in last
+    assert "config.yaml" in last
+
+
+def test_a_missing_sdk_says_what_to_install(home: Path, tmp_path: Path) -> None:
+    program = (
+        "import importlib.util, sys\n"
+        "found = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'anthropic' else found(name, *rest)\n"
+        "from otel_llm_cost.cli import main\n"
+        "main(['demo'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert (
+        done.stderr == "otel-llm-cost: anthropic is not installed; run: pip install 'otel-llm-cost[demo]'\n"
+    )
+
+
+def test_the_example_is_found_in_a_checkout_and_in_a_wheel(tmp_path: Path) -> None:
+    checkout = example.locate()
+    assert checkout == Path(__file__).parents[2] / "examples/support_app/app.py"
+    installed = tmp_path / "otel_llm_cost/demo"
+    installed.mkdir(parents=True)
+    shutil.copy(Path(example.__file__), installed)
+    shutil.copytree(checkout.parent, installed / "support_app")
+    program = f"import sys; sys.path.insert(0, {str(installed)!r}); import example; print(example.locate())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == str(installed / "support_app/app.py")
+
+
+def test_the_app_has_no_line_of_ours_but_tags() -> None:
+    sources = sorted(example.locate().parent.glob("*.py"))
+    assert len(sources) == 4
+    for source in sources:
+        ours = [line for line in source.read_text().splitlines() if "otel_llm_cost" in line]
+        assert ours in ([], ["from otel_llm_cost import tags"])
+        assert "opentelemetry" not in source.read_text().replace("opentelemetry-instrument", "")
+
+
+def _until(condition: object, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:  # type: ignore[operator]
+        time.sleep(0.1)
