@@ -60,7 +60,7 @@ def _number(hexadecimal: str) -> int:
         number = int(hexadecimal[-16:], 16)
     except ValueError:
         return hash_of(hexadecimal)
-    return number - 2**64 if number >= 2**63 else number
+    return (number - 2**64 if number >= 2**63 else number) or hash_of(hexadecimal)
 
 
 def trace_number(trace_id: str) -> int:
@@ -70,7 +70,7 @@ def trace_number(trace_id: str) -> int:
 
 def span_number(trace: int, span_id: str) -> int:
     """The span of a trace (`trace_number`) as a number, 0 for none. Span ids alone are not unique."""
-    return _number(span_id) ^ trace if span_id else 0
+    return (_number(span_id) ^ trace or 1) if span_id else 0
 
 
 def copy_of(billable: Billable, number: int) -> Copy:
