@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
+import wrapt
 from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
     BaseInstrumentor as _BaseInstrumentor,
 )
@@ -40,10 +41,12 @@ class Instrumentor(_BaseInstrumentor):  # type: ignore[misc]
     def _instrument(self, **options: Any) -> None:
         try:
             from otel_llm_cost import propagation, records, wiring
+            from otel_llm_cost.instrument import SDKS
 
             if options.get("logger_provider") is not None:
                 records.use(options["logger_provider"])
             propagation.install(options.get("tracer_provider"))
+            wrapt.register_post_import_hook(records.prepare, SDKS[self.sdk].package)
             wiring.instrument_sdk(
                 self.sdk,
                 tracer_provider=options.get("tracer_provider"),

@@ -8,7 +8,6 @@ and it does not count what it loses.
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 import time
@@ -52,12 +51,6 @@ class RecordSender(LogRecordProcessor):
 
     def __init__(self, exporter: LogRecordExporter) -> None:
         self._exporter = exporter
-        self._forget_parent()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget_parent)
-
-    def _forget_parent(self) -> None:
-        """A forked child has no thread, and its parent's records are its parent's to send."""
         self.delivery = Delivery()
         self._waiting: queue.SimpleQueue[ReadWriteLogRecord | threading.Event] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -77,10 +70,13 @@ class RecordSender(LogRecordProcessor):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Wait until everything queued before is sent or given up; whether that was in time."""
-        if self._thread is None:
-            return True
         done = threading.Event()
         self._waiting.put(done)
+        if self._thread is None:
+            batch, _ = _next_batch(self._waiting)
+            if batch:
+                self._export(batch)
+            return True
         return done.wait(timeout_millis / 1000)
 
     def shutdown(self) -> None:
@@ -93,10 +89,14 @@ class RecordSender(LogRecordProcessor):
             self._warn("the app ended before they could be sent")
 
     def _start(self) -> None:
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._work, args=(self._waiting,), name="otel-llm-cost-records", daemon=True
         )
-        self._thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter ends; `force_flush` sends it
+            return
+        self._thread = thread
 
     def _work(self, waiting: queue.SimpleQueue[ReadWriteLogRecord | threading.Event]) -> None:
         while not self._is_over:

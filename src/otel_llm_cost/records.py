@@ -7,10 +7,12 @@ through the app's LoggerProvider; an app that has none gets our own exporter, ma
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - must know of the exit after we do, see the end
 import importlib
 import os
+import threading
 import time
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
@@ -46,13 +48,25 @@ def use(provider: LoggerProvider | None) -> None:
     _given = provider
 
 
+def prepare(_: object = None) -> None:
+    """Import what our own exporter needs, where it will be needed: called when an SDK is imported.
+
+    Later would be on our own thread, and a process that forks meanwhile has a child with half a module.
+    """
+    try:
+        if not has_app_provider():
+            importlib.import_module("otel_llm_cost.record_sender")
+            importlib.import_module(EXPORTERS[protocol()])
+    except Exception as error:  # noqa: BLE001 - the import of an SDK must not fail because of us
+        faults.report("preparing the exporter of records", error)
+
+
 def emit(call: Call, context: Context | None = None) -> None:
     """Send the finished `call` as a record of the trace in `context` (the current one). Raises nothing.
 
     Our own thread does the work, so no lock of the app or of OpenTelemetry is taken here: this is safe in
     `__del__`, at exit, and with any lock held. `flush` waits for it.
     """
-    _drain_at_exit()
     job = partial(_emit, call, get_current() if context is None else context)
     try:
         background.run(job)
@@ -114,7 +128,6 @@ def _emit(call: Call, context: Context) -> None:
 
 
 def _own_provider() -> LoggerProvider:
-    """Made on our own thread, at the first record: it imports the SDK's exporters."""
     global _own
     if _own is None:
         from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
@@ -129,16 +142,23 @@ def _own_provider() -> LoggerProvider:
     return _own[0]
 
 
+def _forget_parent() -> None:
+    """A forked child sends its own records, over a connection of its own."""
+    global _own
+    _own = None
+
+
 def _exporter() -> LogRecordExporter:
     exporter: Any = importlib.import_module(EXPORTERS[protocol()]).OTLPLogExporter()
     return exporter  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=1)
-def _drain_at_exit() -> None:
-    # Exit functions run last in, first out. At the first record the app's provider exists, so this runs
-    # before that shuts down; `_at_exit`, there since our import, runs after all of ours that ends calls.
-    atexit.register(background.drain)
+def _before_exit() -> None:
+    """While threads can still be made: hand over what is queued, get ready for what ends at exit."""
+    if background.is_running:
+        if not has_app_provider():
+            background.submit(_own_provider)
+        background.drain(EXIT_S)
 
 
 def _at_exit() -> None:
@@ -147,4 +167,10 @@ def _at_exit() -> None:
         _own[1].shutdown()
 
 
+# The SDK makes a thread pool when it is imported, which fails once an exit has begun: `atexit` is too late.
+# Pools of concurrent.futures end by the same hook of threading, where the last one registered runs first.
+getattr(threading, "_register_atexit", atexit.register)(_before_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
+# Exit functions run last in, first out: this one runs after those of ours that end open streams.
 atexit.register(_at_exit)

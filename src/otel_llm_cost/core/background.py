@@ -30,6 +30,11 @@ class Background:
         self._starting = threading.Lock()
         self._fault: BaseException | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether this process ever had work for it."""
+        return self._thread is not None
+
     def start(self) -> None:
         """Start the thread if it does not run. Not safe inside `__del__`."""
         if self._thread is not None:
