@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
-
-from otel_llm_cost.core import semconv
+from otel_llm_cost.core import faults
 from otel_llm_cost.core.background import background
-from otel_llm_cost.instrument import SDKS, streams
+from otel_llm_cost.core.errors import LLMCostError
+from otel_llm_cost.instrument import SDKS
 from otel_llm_cost.instrument.engine import Instrumented, Status, installed_version
-from otel_llm_cost.pipeline import Pipeline
-from otel_llm_cost.policies.measure import TAGS, Measure
-from otel_llm_cost.policies.price import Price
-from otel_llm_cost.policies.trace import Trace
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from otel_llm_cost.budgets.book import Book
+    from otel_llm_cost.pipeline import Pipeline, Policy
 
 IDLE_S = 30.0
 """A flush ends open streams that nobody has read from for so long: they were dropped, not paused."""
 
 _lock = threading.Lock()
+_book: Book | None = None
 _instrumented: dict[str, Instrumented] = {}
 
 
@@ -32,17 +34,49 @@ def build_pipeline(
     meter_provider: MeterProvider | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Pipeline:
-    """The policies around every call. Read downwards for the way in, upwards for the way out."""
+    """The policies around every call. Read downwards for the way in, upwards for the way out.
+
+    Imports are inside since this runs when an SDK is imported: a process without one pays nothing.
+    """
+    from opentelemetry import metrics, trace
+
+    from otel_llm_cost.core import semconv
+    from otel_llm_cost.pipeline import Pipeline
+    from otel_llm_cost.policies.measure import TAGS, Measure
+    from otel_llm_cost.policies.price import Price
+    from otel_llm_cost.policies.trace import Trace
+
     environ = os.environ if environ is None else environ
     tracer = trace.get_tracer(semconv.SCOPE, _version(), tracer_provider)
     meter = metrics.get_meter(semconv.SCOPE, _version(), meter_provider)
     return Pipeline(
         (
             Trace(tracer, _emit, _record(environ)),  # the span; records of what no span tells
-            Measure(meter, _metric_tags(environ)),  # tokens, seconds, dollars
+            Measure(meter, _metric_tags(environ) or TAGS),  # tokens, seconds, dollars
+            *_budgets(environ),  # reserve the upper bound or refuse; settle to the cost
             Price(),  # usage becomes cost
         )
     )
+
+
+def _budgets(environ: Mapping[str, str]) -> tuple[Policy, ...]:
+    """The policy that enforces budgets, where any are configured; one book serves all SDKs of the process."""
+    global _book
+    if not any(environ.get(name) for name in ("OTEL_LLM_COST_CONFIG", "OTEL_LLM_COST_BUDGET_STORE")):
+        return ()
+    from otel_llm_cost import config
+    from otel_llm_cost.budgets.opening import open_book, service_name
+    from otel_llm_cost.policies.budget import EnforceBudgets
+
+    try:
+        with _lock:
+            if _book is None:
+                settings = config.load(environ=environ)
+                _book = open_book(settings.budget_store, settings.budgets)
+            return () if _book is None else (EnforceBudgets(_book, service=service_name(environ)),)
+    except LLMCostError as error:
+        faults.report("reading the budgets, so none is enforced", error)
+        return ()
 
 
 def instrument_sdk(
@@ -60,7 +94,7 @@ def instrument_sdk(
     with _lock:
         if name in _instrumented:
             return
-        one = Instrumented(sdk, pipeline or build_pipeline(tracer_provider, meter_provider))
+        one = Instrumented(sdk, lambda: pipeline or build_pipeline(tracer_provider, meter_provider))
         _instrumented[name] = one
     one.apply()
 
@@ -86,7 +120,8 @@ def status() -> list[Status]:
 
 def flush(timeout_s: float = 5.0, *, idle_s: float = IDLE_S) -> bool:
     """Record what has ended but is not recorded yet (dropped and aborted streams); whether it was in time."""
-    streams.settle_idle(idle_s)
+    if streams := sys.modules.get("otel_llm_cost.instrument.streams"):
+        streams.settle_idle(idle_s)
     return background.drain(timeout_s)
 
 
@@ -104,7 +139,7 @@ def _record(environ: Mapping[str, str]) -> Literal["unsampled", "always"]:
 def _metric_tags(environ: Mapping[str, str]) -> tuple[str, ...]:
     """`OTEL_LLM_COST_METRIC_TAGS=team,customer_id`: the tags that are metric dimensions."""
     text = environ.get("OTEL_LLM_COST_METRIC_TAGS", "")
-    return tuple(key.strip() for key in text.split(",") if key.strip()) or TAGS
+    return tuple(key.strip() for key in text.split(",") if key.strip())
 
 
 def _version() -> str:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from otel_llm_cost.core.call import Call, Part
 from otel_llm_cost.core.cost import ATTO, Component, Cost, from_text, to_text
-from otel_llm_cost.core.units import UNITS
+from otel_llm_cost.core.units import CACHE_READ_UNITS, CACHE_WRITE_UNITS, INPUT_UNITS, OUTPUT_UNITS, UNITS
 from otel_llm_cost.core.usage import Quantity, Usage
 
 AttributeValue = str | bool | int | float | Sequence[str]
@@ -98,15 +100,19 @@ COST_GROUPS: dict[str, str] = {
 }
 
 
+# Every call passes here, between two real ones and so with cold caches: fields are fetched in one go.
+_TEXT_NAMES = tuple(name for _, name in TEXT_FIELDS)
+_NUMBER_NAMES = tuple(name for _, name in NUMBER_FIELDS)
+_texts = attrgetter(*(field for field, _ in TEXT_FIELDS))
+_numbers = attrgetter(*(field for field, _ in NUMBER_FIELDS))
+
+
 def to_attributes(call: Call) -> dict[str, AttributeValue]:
     """The call as span or log attributes, times aside (a span has its own)."""
-    attributes: dict[str, AttributeValue] = {}
-    for field, name in TEXT_FIELDS:
-        text = getattr(call, field)
-        if text:
-            attributes[name] = text
-    for field, name in NUMBER_FIELDS:
-        number = getattr(call, field)
+    attributes: dict[str, AttributeValue] = {
+        name: text for name, text in zip(_TEXT_NAMES, _texts(call), strict=True) if text
+    }
+    for name, number in zip(_NUMBER_NAMES, _numbers(call), strict=True):
         if number is not None:
             attributes[name] = number
     attributes["llm_cost.attempt"] = call.attempt
@@ -124,26 +130,38 @@ def to_attributes(call: Call) -> dict[str, AttributeValue]:
     return attributes
 
 
+@lru_cache(maxsize=1024)
 def tag_attribute(key: str) -> str:
     """The attribute of an allocation tag: `llm_cost.team` for the well-known, `llm_cost.tag.<key>` else."""
     return f"llm_cost.{key}" if key in WELL_KNOWN_TAGS else TAG + key
 
 
 def _put_usage(attributes: dict[str, AttributeValue], call: Call) -> None:
-    usage = call.usage
-    if usage.has_input:
-        attributes[INPUT_TOKENS] = usage.input_tokens
-        if cache_read := usage.cache_read_tokens:
-            attributes[CACHE_READ] = cache_read
-        if cache_write := usage.cache_write_tokens:
-            attributes[CACHE_WRITE] = attributes[CACHE_WRITE_DEPRECATED] = cache_write
-    if usage.has_output:
-        attributes[OUTPUT_TOKENS] = usage.output_tokens
-    for unit, quantity in usage.items():
+    total_in: Quantity = 0
+    total_out: Quantity = 0
+    cache_read: Quantity = 0
+    cache_write: Quantity = 0
+    for unit, quantity in call.usage.items():
+        if unit in INPUT_UNITS:
+            total_in += quantity
+            if unit in CACHE_READ_UNITS:
+                cache_read += quantity
+            elif unit in CACHE_WRITE_UNITS:
+                cache_write += quantity
+        elif unit in OUTPUT_UNITS:
+            total_out += quantity
         if unit == "reasoning":
             attributes[REASONING] = int(quantity)
         elif unit not in DERIVED_UNITS:
             attributes[USAGE + unit] = quantity if isinstance(quantity, int) else str(quantity)
+    if call.usage.has_input:
+        attributes[INPUT_TOKENS] = int(total_in)
+        if cache_read:
+            attributes[CACHE_READ] = int(cache_read)
+        if cache_write:
+            attributes[CACHE_WRITE] = attributes[CACHE_WRITE_DEPRECATED] = int(cache_write)
+    if call.usage.has_output:
+        attributes[OUTPUT_TOKENS] = int(total_out)
     if call.usage_flags:
         attributes[USAGE_FLAGS] = call.usage_flags
     if call.parts:

@@ -7,7 +7,6 @@ a span of its own since 1.17, a child of ours, which is marked as counted by us.
 from __future__ import annotations
 
 from otel_llm_cost.instrument.sdk import Route, Sdk
-from otel_llm_cost.instrument.stainless import points
 
 SDK = Sdk(
     name="anthropic",
@@ -31,6 +30,7 @@ SDK = Sdk(
         "AnthropicFoundry": "azure.ai.inference",
         "AsyncAnthropicFoundry": "azure.ai.inference",
     },
-    points=points("anthropic"),
+    modules=("anthropic._base_client",),
+    family="otel_llm_cost.instrument.stainless",
     native_scope="com.anthropic.sdk.python",
 )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+import importlib
 import importlib.metadata
 import logging
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 from otel_llm_cost.core import faults
 from otel_llm_cost.core.background import background
 from otel_llm_cost.instrument.sdk import Sdk, WrapPoint
-from otel_llm_cost.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from otel_llm_cost.pipeline import Pipeline
 
 _log = logging.getLogger("otel_llm_cost")
 
@@ -54,19 +56,22 @@ class Status:
 
 
 class Instrumented:
-    """One SDK under one pipeline, from `apply` to `undo`."""
+    """One SDK under one pipeline, from `apply` to `undo`.
 
-    def __init__(self, sdk: Sdk, pipeline: Pipeline) -> None:
+    pipeline: makes it; asked when the SDK is imported, so that a process without one loads next to nothing.
+    """
+
+    def __init__(self, sdk: Sdk, pipeline: Callable[[], Pipeline]) -> None:
         self.sdk = sdk
-        self.pipeline = pipeline
+        self._make_pipeline = pipeline
+        self._pipeline: Pipeline | None = None
         self.status = Status(sdk.name, installed_version(sdk.package), "waiting")
         self._patches: list[Patch] = []
         self._active = True
 
     def apply(self) -> None:
         """Wrap now what is imported, and the rest when it is. Imports nothing, raises nothing."""
-        modules = dict.fromkeys((self.sdk.package, *(point.module for point in self.sdk.points)))
-        for module in modules:
+        for module in dict.fromkeys((self.sdk.package, *self.sdk.modules)):
             wrapt.register_post_import_hook(self._imported, module)
 
     def undo(self) -> None:
@@ -80,10 +85,16 @@ class Instrumented:
         if not self._active or self.status.state == "skipped":
             return
         try:
-            if self._is_supported():
-                for point in self.sdk.points:
+            if self._is_supported() and module.__name__ in self.sdk.modules:
+                if self._pipeline is None:
+                    self._pipeline = self._make_pipeline()
+                family = importlib.import_module(self.sdk.family)
+                for point in family.points(self.sdk.package):
                     if point.module == module.__name__:
-                        self._wrap(module, point)
+                        self._wrap(module, point, self._pipeline)
+                if self.status.wrapped:
+                    self.status.state = "on"
+                    prepare(self._pipeline)
         except Exception as error:  # noqa: BLE001 - an import must not fail because of us
             faults.report(f"instrumenting {self.sdk.name}", error)
 
@@ -96,7 +107,7 @@ class Instrumented:
         _log.warning("%s calls are not counted: %s", self.sdk.name, status.reason)
         return False
 
-    def _wrap(self, module: Any, point: WrapPoint) -> None:
+    def _wrap(self, module: Any, point: WrapPoint, pipeline: Pipeline) -> None:
         class_name, _, name = point.attribute.partition(".")
         owner: Any = getattr(module, class_name, None)
         original = owner.__dict__.get(name) if owner is not None else None
@@ -110,21 +121,19 @@ class Instrumented:
                     point.path,
                 )
             return
-        replacement = point.wrap(original, self.sdk, self.pipeline)
+        replacement = point.wrap(original, self.sdk, pipeline)
         replacement.active = True  # type: ignore[attr-defined]
         setattr(owner, name, replacement)
         self._patches.append(Patch(owner, name, original, replacement))
         self.status.wrapped.append(point.path)
-        if self.status.state != "on":
-            self.status.state = "on"
-            prepare(self.pipeline)
 
 
 def prepare(pipeline: Pipeline) -> None:
     """Load what the policies need: here and now, or in our thread where this one runs an event loop."""
     if pipeline.is_ready:
         return
-    if "asyncio" in sys.modules:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import time
 from collections.abc import Mapping
@@ -15,14 +16,19 @@ from otel_llm_cost.core.call import Call
 from otel_llm_cost.instrument import streams
 from otel_llm_cost.instrument.hosts import USAGE_ON_REQUEST, Target
 from otel_llm_cost.instrument.payload import parse, plain
-from otel_llm_cost.instrument.request import price_context
+from otel_llm_cost.instrument.request import price_terms
 from otel_llm_cost.instrument.sdk import Route, Sdk
-from otel_llm_cost.pipeline import Pipeline, Run
+from otel_llm_cost.pipeline import Pipeline, Request, Run
+from otel_llm_cost.pricing import normalise
+from otel_llm_cost.pricing.normalise import families
 
 ABORTED = "aborted"
 """Usage flag: the caller stopped reading before the provider was done."""
 MAYBE_BILLED = "maybe_billed"
 """Usage flag: no answer came, yet the provider may have made one and charged for it."""
+
+NOT_SENT = "not_sent"
+"""Usage flag: no connection was made, so the provider cannot have charged for it."""
 
 _refusing: set[str] = set()
 """Hosts that refused `stream_options`, and are not asked again."""
@@ -93,13 +99,26 @@ class Exchange:
 
     def start(self) -> Any:
         """Enter the pipeline; the OpenTelemetry context to make the request in. Raises CallDenied."""
-        self.run = self.pipeline.start(self.call)
+        self.run = self.pipeline.start(self.call, Request(self._body, self._terms))
         return self.run.context
 
     async def start_async(self) -> Any:
         """`start` on an event loop."""
-        self.run = await self.pipeline.start_async(self.call)
+        self.run = await self.pipeline.start_async(self.call, Request(self._body, self._terms))
         return self.run.context
+
+    def _terms(self) -> Mapping[str, str]:
+        return price_terms(self._target, self._body)
+
+    def changed(self, options: Any) -> Any:
+        """The options to send, with what policies changed of the request."""
+        request = self.run.request
+        if request is None or not request.changes:
+            return options
+        self._body = request.body
+        options = copy.copy(options)
+        options.json_data = {**(options.json_data or {}), **request.changes}
+        return options
 
     def attempt(self, in_flight: BaseException | None) -> None:
         """An attempt is about to be sent. Raises CallDenied.
@@ -162,7 +181,9 @@ class Exchange:
         request_id = getattr(error, "request_id", None)
         if isinstance(request_id, str):
             call.request_id = request_id
-        if error is not None and any("Timeout" in kind.__name__ for kind in type(error).__mro__):
+        if _is_unsent(error):
+            call.usage_flags = (*call.usage_flags, NOT_SENT)
+        elif error is not None and any("Timeout" in kind.__name__ for kind in type(error).__mro__):
             call.usage_flags = (*call.usage_flags, MAYBE_BILLED)
 
     # the answer
@@ -181,15 +202,14 @@ class Exchange:
         if self._tap is not None:
             return
         try:
-            kind = type(result)
-            payload: Any = None
-            if hasattr(kind, "model_fields") or hasattr(kind, "__fields__"):
-                payload = plain(result)
-                request_id = getattr(result, "_request_id", None)
-                if isinstance(request_id, str):
+            fields = getattr(result, "__dict__", None)
+            if fields and fields.get("usage") is not None:  # a model; wrappers of raw responses have none
+                payload: Any = plain(result)
+                request_id = fields.get("_request_id")
+                if type(request_id) is str:
                     self.run.call.request_id = request_id
-            if not payload or payload.get("usage") is None:
-                payload = parse(response.content) or payload
+            else:
+                payload = parse(response.content)
             if payload:
                 self.read(payload, "provider")
         except Exception as error:  # noqa: BLE001
@@ -202,17 +222,17 @@ class Exchange:
 
     def read(self, payload: Mapping[str, Any], source: str) -> None:
         """Put what the provider said about the call on it."""
-        from otel_llm_cost.pricing import normalise
-
         call = self.run.call
-        reading = normalise.read(call.provider, call.api, payload, price_context(self._target, self._body))
+        family = families.by_name(call.api)
+        reading = family.read(payload, call.provider, {}) if family is not None else None
+        if reading is None or reading.usage_source == "missing":  # the payload may show another format
+            reading = normalise.read(call.provider, call.api, payload)
         call.usage = reading.usage
-        call.usage_source = (
-            source if reading.usage and reading.usage_source == "provider" else reading.usage_source
-        )
+        call.usage_source = source if reading.usage_source == "provider" else reading.usage_source
         call.response_model = reading.response_model
         call.response_id = reading.response_id
-        call.terms = reading.terms
+        asked = price_terms(self._target, self._body)
+        call.terms = {**asked, **reading.terms} if asked else reading.terms
         call.parts = reading.parts
         call.reported_cost = reading.reported_cost
         call.raw_usage = reading.raw_usage
@@ -274,6 +294,18 @@ class Exchange:
         if usage:
             call.usage = usage
             call.usage_source = "estimated"
+
+
+_UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ConnectionRefusedError", "gaierror"})
+"""Exceptions, of any HTTP library, that say that no connection came about."""
+
+
+def _is_unsent(error: BaseException | None) -> bool:
+    while error is not None:
+        if type(error).__name__ in _UNSENT:
+            return True
+        error = error.__cause__
+    return False
 
 
 def error_type(error: BaseException | None) -> str:

@@ -6,7 +6,6 @@ Free and not counted: moderations, `responses/input_tokens`, cancel, files, mode
 from __future__ import annotations
 
 from otel_llm_cost.instrument.sdk import Route, Sdk
-from otel_llm_cost.instrument.stainless import points
 
 _DONE = (b"[DONE]",)
 _RESPONSE_ENDS = (b"response.completed", b"response.incomplete", b"response.failed")
@@ -36,5 +35,6 @@ SDK = Sdk(
         "BedrockOpenAI": "aws.bedrock",
         "AsyncBedrockOpenAI": "aws.bedrock",
     },
-    points=points("openai"),
+    modules=("openai._base_client",),
+    family="otel_llm_cost.instrument.stainless",
 )

@@ -7,28 +7,35 @@ from collections.abc import Mapping
 from typing import Any
 
 CONTENT = frozenset(
-    {
+    [
         "arguments",
         "annotations",
         "audio",
         "content",
         "data",
+        "delta",
         "embedding",
         "encrypted_content",
+        "function_call",
         "instructions",
         "logprobs",
+        "message",
         "parsed",
         "prompt",
-        "reasoning",
         "reasoning_content",
         "refusal",
         "results",
         "summary",
+        "system_fingerprint",
         "text",
         "thinking",
-    }
+        "tool_calls",
+    ]
 )
 """Keys under which prompts and answers live: not read, since no price depends on them (design D14)."""
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def plain(value: Any) -> Any:
@@ -37,25 +44,24 @@ def plain(value: Any) -> Any:
     Fields that the SDK does not know are kept: they may carry tokens that cost something.
     """
     kind = type(value)
-    if kind is str or kind is int or value is None:
-        return value
     if kind is list:
         return [plain(item) for item in value]
     if kind is dict:
-        return {key: plain(item) for key, item in value.items() if key not in CONTENT}
+        return _plain_items(value)
     fields = getattr(value, "__dict__", None)
-    if fields is None or not hasattr(
-        kind, "__fields_set__" if not hasattr(kind, "model_fields") else "model_fields"
-    ):
+    if fields is None:
         return value
+    found = _plain_items(fields)
+    if extra := getattr(value, "__pydantic_extra__", None):
+        found.update(_plain_items(extra))
+    return found
+
+
+def _plain_items(fields: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for key, item in fields.items():
         if item is not None and key not in CONTENT:
-            found[key] = plain(item)
-    if extra := getattr(value, "__pydantic_extra__", None):
-        for key, item in extra.items():
-            if item is not None and key not in CONTENT:
-                found[key] = plain(item)
+            found[key] = item if type(item) in _SCALARS else plain(item)
     return found
 
 

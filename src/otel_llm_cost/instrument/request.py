@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from otel_llm_cost.core import tags
@@ -11,6 +12,7 @@ from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.semconv import WELL_KNOWN_TAGS
 from otel_llm_cost.instrument.hosts import Target
 from otel_llm_cost.instrument.sdk import Route
+from otel_llm_cost.pricing import normalise
 
 TAG_HEADER = "x-litellm-tags"
 """`team:search,feature:rank`: the header that carries the tags of one call, or of one client."""
@@ -18,8 +20,8 @@ TAG_HEADER = "x-litellm-tags"
 LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 """Under which names a request bounds its output, the most specific first."""
 
-TERMS = ("service_tier", "speed", "inference_geo", "web_search_options")
-"""Request parameters that may decide the price."""
+TERMS = ("service_tier", "speed", "inference_geo", "size", "quality")
+"""Request parameters that may decide the price (`pricing.normalise.context.CONTEXT_TERMS`)."""
 
 
 def body_of(options: Any) -> Mapping[str, Any]:
@@ -54,13 +56,18 @@ def describe(
     )
 
 
-def price_context(target: Target, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The request's facts that `pricing.normalise` needs beside the answer."""
-    context: dict[str, Any] = {"base_url": target.base_url, "request_model": body.get("model")}
-    for name in TERMS:
-        if name in body:
-            context[name] = body[name]
-    return context
+def price_terms(target: Target, body: Mapping[str, Any]) -> Mapping[str, str]:
+    """What of the request decides the price (`core.call.Terms`); what the answer says was served beats it."""
+    asked = tuple((name, value) for name in TERMS if isinstance(value := body.get(name), str))
+    search = body.get("web_search_options")
+    if isinstance(search, Mapping) and isinstance(size := search.get("search_context_size"), str):
+        asked += (("search_context_size", size),)
+    return _terms(target.base_url, asked)
+
+
+@lru_cache(maxsize=512)
+def _terms(base_url: str, asked: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    return normalise.terms_of_context({"base_url": base_url, **dict(asked)})
 
 
 def _limit(body: Mapping[str, Any]) -> int | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from otel_llm_cost.pipeline import Pipeline
+if TYPE_CHECKING:
+    from otel_llm_cost.pipeline import Pipeline
 
-Wrap = Callable[[Callable[..., Any], "Sdk", Pipeline], Callable[..., Any]]
+Wrap = Callable[[Callable[..., Any], "Sdk", "Pipeline"], Callable[..., Any]]
 """From the original function to the one that takes its place."""
 
 
@@ -52,8 +53,9 @@ class Sdk:
 
     package: import name and distribution. oldest: lowest supported version. provider: its own
     (`gen_ai.provider.name`), where neither client class nor host says otherwise. flavours: provider by
-    client class. routes: billable paths, by exact suffix. points: what to wrap. native_scope: the
-    instrumentation scope of the spans that the SDK emits itself.
+    client class. routes: billable paths, by exact suffix. native_scope: the instrumentation scope of the
+    spans that the SDK emits itself. modules: modules of the SDK whose import is waited for.
+    family: our module with `points(package)`, which is loaded when one of them is imported.
     """
 
     name: str
@@ -61,7 +63,8 @@ class Sdk:
     oldest: str
     provider: str
     routes: Mapping[str, Route]
-    points: tuple[WrapPoint, ...]
+    modules: tuple[str, ...]
+    family: str
     flavours: Mapping[str, str] = field(default_factory=dict)
     native_scope: str = ""
 

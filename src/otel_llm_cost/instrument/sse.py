@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _ENDS = (b"\n\n", b"\r\n\r\n")
-_USAGE = b'"usage"'
-_NULL_USAGE = (b',"usage":null', b', "usage": null')
-_REASON = b'"finish_reason":"'
+USAGE = b'"usage"'
+NULL_USAGE = b',"usage":null'
 _MOST = 4  # events with usage read at either end of a block: some servers repeat a running total in each
 
 
@@ -29,15 +28,14 @@ def looks_like_events(block: bytes) -> bool:
 
 
 def telling(block: bytes, *, is_first: bool) -> Iterator[Mapping[str, Any]]:
-    """The events that say something about the call: the first, those with usage, the last reason to stop."""
-    spots: list[int] = []
-    if is_first:
+    """The events that say something about the call: those with usage, the last reason to stop.
+
+    Where no usage is found, the first event of the stream, which names the model.
+    """
+    spots = [*_spots(block, b'"usage":{'), *_spots(block, b'"usage": {')]
+    if is_first and not spots:
         spots.append(max(block.find(b"data:"), 0))
-    usage = _usage_spots(block)
-    if len(usage) > 2 * _MOST:
-        usage = usage[:_MOST] + usage[-_MOST:]
-    spots += usage
-    if (reason := block.rfind(_REASON)) >= 0:
+    if (reason := max(block.rfind(b'"finish_reason":"'), block.rfind(b'"finish_reason": "'))) >= 0:
         spots.append(reason)
     seen = -1
     for spot in sorted(spots):
@@ -50,15 +48,13 @@ def telling(block: bytes, *, is_first: bool) -> Iterator[Mapping[str, Any]]:
             yield event
 
 
-def _usage_spots(block: bytes) -> list[int]:
+def _spots(block: bytes, mark: bytes) -> list[int]:
     spots = []
-    at = block.find(_USAGE)
+    at = block.find(mark)
     while at >= 0:
-        after = block[at + 7 : at + 24].replace(b" ", b"")
-        if after.startswith(b":{"):
-            spots.append(at)
-        at = block.find(_USAGE, at + 7)
-    return spots
+        spots.append(at)
+        at = block.find(mark, at + len(mark))
+    return spots if len(spots) <= 2 * _MOST else spots[:_MOST] + spots[-_MOST:]
 
 
 def _parse(block: bytes, spot: int, start: int) -> Mapping[str, Any] | None:
@@ -86,39 +82,40 @@ class Hiding:
     not end where events do; what is held back is at most the beginning of an event.
     """
 
-    __slots__ = ("_held", "_off")
+    __slots__ = ("_off", "held")
 
     def __init__(self) -> None:
-        self._held = b""
+        self.held = b""
         self._off = False
 
     def filter(self, chunk: bytes) -> bytes:
         """What of `chunk`, and of what was held back before, the user may see now."""
-        if self._held or not chunk.endswith(b"\n\n"):
+        if self.held or not chunk.endswith(b"\n\n"):
             chunk = self._whole_events(chunk)
-        if _USAGE not in chunk:
+        if USAGE not in chunk:
             return chunk
-        chunk = chunk.replace(b',"usage":null', b"")
-        return _without_usage(chunk) if _USAGE in chunk else chunk
+        chunk = chunk.replace(NULL_USAGE, b"")
+        return without_usage(chunk) if USAGE in chunk else chunk
 
     def rest(self) -> bytes:
         """What is still held back when the stream ends."""
-        held, self._held = self._held, b""
-        return _without_usage(held) if _USAGE in held else held
+        held, self.held = self.held, b""
+        return without_usage(held) if USAGE in held else held
 
     def _whole_events(self, chunk: bytes) -> bytes:
-        block = self._held + chunk
+        block = self.held + chunk
         if self._off:
             return block
         cut = last_end(block)
         if not cut and (len(block) > 65536 or b"\r\r" in block):
             self._off = True  # not the events we know: show everything rather than delay it
             cut = len(block)
-        self._held = block[cut:]
+        self.held = block[cut:]
         return block[:cut]
 
 
-def _without_usage(block: bytes) -> bytes:
+def without_usage(block: bytes) -> bytes:
+    """Whole events without the one that has usage and no choices, and without `"usage": null` in others."""
     kept = []
     start = 0
     while start < len(block):
@@ -129,7 +126,7 @@ def _without_usage(block: bytes) -> bytes:
                 last, end = at, at + len(mark)
         event = block[start:end]
         start = end
-        if _USAGE in event:
+        if USAGE in event:
             data = event_data(event)
             if data is not None and data.get("choices") == [] and isinstance(data.get("usage"), dict):
                 continue

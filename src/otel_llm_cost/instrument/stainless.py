@@ -41,7 +41,7 @@ def points(package: str) -> tuple[WrapPoint, ...]:
         WrapPoint(module, "BaseClient._should_retry", _after_status),
         # Absent before openai 2 and anthropic 0.50, where a retry recurses inside the `except` block.
         WrapPoint(module, "SyncAPIClient._sleep_for_retry", _before_retry, optional=True),
-        WrapPoint(module, "AsyncAPIClient._sleep_for_retry", _before_retry, optional=True),
+        WrapPoint(module, "AsyncAPIClient._sleep_for_retry", _before_async_retry, optional=True),
     )
 
 
@@ -79,6 +79,7 @@ def _around_request(original: Original, sdk: Sdk, pipeline: Pipeline) -> Origina
             )
         else:
             context = exchange.start()
+            sent = exchange.changed(sent)
         token = _current.set(exchange)
         outer = attach(context) if context is not None else None
         try:
@@ -88,7 +89,7 @@ def _around_request(original: Original, sdk: Sdk, pipeline: Pipeline) -> Origina
                 except BaseException as error:
                     if exchange is None or not exchange.failed(error):
                         raise
-                    sent = options  # the host refused what we added, not what the user asked
+                    sent = exchange.changed(options)  # without what we added and the host refused
                 else:
                     if exchange is not None:
                         exchange.returned()
@@ -114,6 +115,7 @@ def _around_async_request(original: Original, sdk: Sdk, pipeline: Pipeline) -> O
             context = None
         else:
             context = await exchange.start_async()
+            sent = exchange.changed(sent)
         token = _current.set(exchange)
         outer = attach(context) if context is not None else None
         try:
@@ -123,7 +125,7 @@ def _around_async_request(original: Original, sdk: Sdk, pipeline: Pipeline) -> O
                 except BaseException as error:
                     if exchange is None or not exchange.failed(error):
                         raise
-                    sent = options
+                    sent = exchange.changed(options)
                 else:
                     if exchange is not None:
                         exchange.returned()
@@ -186,6 +188,20 @@ def _before_retry(original: Original, sdk: Sdk, _pipeline: Pipeline) -> Original
             except Exception as error:  # noqa: BLE001
                 faults.report(f"reading a failure of {sdk.name}", error)
         return original(client, *args, **kwargs)
+
+    return _sleep_for_retry
+
+
+def _before_async_retry(original: Original, sdk: Sdk, _pipeline: Pipeline) -> Original:
+    @wraps(original)
+    async def _sleep_for_retry(client: Any, *args: Any, **kwargs: Any) -> Any:
+        if (exchange := _of(client)) is not None:
+            try:
+                exchange.broken(sys.exc_info()[1])
+                await exchange.run.expect_retry()
+            except Exception as error:  # noqa: BLE001
+                faults.report(f"reading a failure of {sdk.name}", error)
+        return await original(client, *args, **kwargs)
 
     return _sleep_for_retry
 

@@ -8,26 +8,21 @@ before the response. `__del__` and an early close only append to a queue; our ow
 from __future__ import annotations
 
 import atexit
-import copyreg
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from functools import cache, lru_cache
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from otel_llm_cost.core import faults
 from otel_llm_cost.core.background import background
-from otel_llm_cost.instrument import sse
+from otel_llm_cost.instrument import sse, watched
 from otel_llm_cost.instrument.payload import parse
+from otel_llm_cost.pricing import normalise
 
 if TYPE_CHECKING:
     from otel_llm_cost.instrument.exchange import Exchange
-
-KEPT = 256 * 1024
-"""Bytes of a stream that are kept: usage comes first or last, and an estimate can be scaled up."""
-
-_ATTRIBUTE = "_llm_cost_tap"
 
 _open: set[Tap] = set()
 
@@ -40,9 +35,7 @@ class Tap:
     """
 
     __slots__ = (
-        "_limit",
         "_over",
-        "_size",
         "chunks",
         "ended_at",
         "error",
@@ -70,37 +63,27 @@ class Tap:
         self.is_complete = False
         self.is_events = exchange.stream
         self.hiding = sse.Hiding() if hide_usage else None
-        self._size = 0
-        self._limit = KEPT
         self._over = [True]
 
-    def watch(self, chunk: bytes) -> None:
-        """A chunk went by. The first is timed; beyond the limit only what tells usage is kept."""
-        self.chunks.append(chunk)
-        size = self._size = self._size + len(chunk)
-        if not self.first_chunk_at:
-            self.first_chunk_at = time.time_ns()
-        if size > self._limit:
-            self._condense()
+    def begin(self) -> None:
+        """The first chunk came."""
+        self.first_chunk_at = self.first_chunk_at or time.time_ns()
 
-    def _condense(self) -> None:
-        block = b"".join(self.chunks)
+    def condense(self) -> int:
+        """So much was kept that it is time to digest it; how many bytes more may be kept now."""
         self.last_seen = time.monotonic()
-        if not self.is_events:  # a JSON body: all of it is needed, until it is absurd
-            self._limit = max(self._limit, len(block)) * 2
+        block = b"".join(self.chunks)
+        if not self.is_events:  # a JSON body: all of it is needed
             self.chunks[:] = [block]
-            return
+            return max(watched.KEPT, len(block))
         cut = sse.last_end(block)
         self._digest(block[:cut])
         if not self.sample:
             self.sample = block[:cut]
         self.chunks[:] = [block[cut:]]
-        self._size = len(block) - cut
-        self._limit = self._size + KEPT
+        return watched.KEPT
 
     def _digest(self, block: bytes) -> None:
-        from otel_llm_cost.pricing import normalise
-
         self.events += sse.count(block)
         api = self.exchange.route.api
         for event in sse.telling(block, is_first=not self.state):
@@ -163,8 +146,7 @@ def watch(response: Any, exchange: Exchange, *, hide_usage: bool) -> Tap:
     background.start()
     _register_exit()
     tap = Tap(exchange, hide_usage)
-    response.__dict__[_ATTRIBUTE] = tap
-    response.__class__ = _watched(type(response))
+    watched.show(response, tap)
     _open.add(tap)
     return tap
 
@@ -198,87 +180,3 @@ def _forget_parent() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)
-
-
-@cache
-def _watched(base: type) -> type:
-    """A subclass of a response class that shows what is read; to everyone else it is the same class."""
-
-    def iter_bytes(self: Any, chunk_size: int | None = None) -> Iterator[bytes]:
-        tap: Tap = self.__dict__[_ATTRIBUTE]
-        source = base.iter_bytes(self, chunk_size)  # type: ignore[attr-defined]
-        if tap.is_over:
-            yield from source
-            return
-        hiding = tap.hiding
-        try:
-            for chunk in source:
-                tap.watch(chunk)
-                if hiding is None or (chunk := hiding.filter(chunk)):
-                    yield chunk
-            if hiding is not None and (chunk := hiding.rest()):
-                yield chunk
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            tap.fail(error)
-            raise
-        tap.end(at_end_of_body=True)
-
-    async def aiter_bytes(self: Any, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        tap: Tap = self.__dict__[_ATTRIBUTE]
-        source = base.aiter_bytes(self, chunk_size)  # type: ignore[attr-defined]
-        if tap.is_over:
-            async for chunk in source:
-                yield chunk
-            return
-        hiding = tap.hiding
-        try:
-            async for chunk in source:
-                tap.watch(chunk)
-                if hiding is None or (chunk := hiding.filter(chunk)):
-                    yield chunk
-            if hiding is not None and (chunk := hiding.rest()):
-                yield chunk
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            tap.fail(error)
-            raise
-        tap.end(at_end_of_body=True)
-
-    def close(self: Any) -> None:
-        try:
-            base.close(self)  # type: ignore[attr-defined]
-        finally:
-            self.__dict__[_ATTRIBUTE].end()
-
-    async def aclose(self: Any) -> None:
-        try:
-            await base.aclose(self)  # type: ignore[attr-defined]
-        finally:
-            self.__dict__[_ATTRIBUTE].end()
-
-    def finalise(self: Any) -> None:
-        if (tap := self.__dict__.get(_ATTRIBUTE)) is not None and not tap.is_over and not sys.is_finalizing():
-            background.submit(tap.end)
-
-    def reduce_ex(self: Any, _protocol: Any) -> Any:
-        state = {name: value for name, value in base.__getstate__(self).items() if name != _ATTRIBUTE}  # type: ignore[attr-defined]
-        return copyreg.__newobj__, (base,), state  # type: ignore[attr-defined]
-
-    return type(
-        base.__name__,
-        (base,),
-        {
-            "__module__": base.__module__,
-            "__qualname__": base.__qualname__,
-            "__doc__": base.__doc__,
-            "__del__": finalise,
-            "__reduce_ex__": reduce_ex,
-            "iter_bytes": iter_bytes,
-            "aiter_bytes": aiter_bytes,
-            "close": close,
-            "aclose": aclose,
-        },
-    )
