@@ -41,6 +41,7 @@ bench: install ## Measure the overhead: per call, per chunk, per price, per star
 
 golden: install ## Rewrite generated artefacts (dashboards, DDL, help) for review in the diff
 	$(BIN)/python -m otel_llm_cost.config > docs/settings.md
+	$(BIN)/python -m otel_llm_cost.ledger.document > docs/ledger.md
 	$(BIN)/python -m otel_llm_cost.normalise.pack
 	$(BIN)/otel-llm-cost dashboards build
 	$(BIN)/python -m pytest -q --inline-snapshot=fix tests || true

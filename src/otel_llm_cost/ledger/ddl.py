@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from otel_llm_cost.ledger.columns import COLUMNS, UNITS, Column
 
 TABLE = "ledger"
@@ -61,6 +63,15 @@ def rollup(since: int | None = None) -> str:
     return f"SELECT {keys}, {selected} GROUP BY {keys}"
 
 
+def rebuild_rollup(since: int | None = None) -> list[str]:
+    """The statements that bring the rollup to the columns of a step; old parts follow in the background."""
+    return [
+        f"ALTER TABLE {TABLE} DROP PROJECTION IF EXISTS {ROLLUP}",
+        f"ALTER TABLE {TABLE} ADD PROJECTION IF NOT EXISTS {ROLLUP} ({rollup(since)})",
+        f"ALTER TABLE {TABLE} MATERIALIZE PROJECTION {ROLLUP}",
+    ]
+
+
 def create_table(since: int | None = None) -> str:
     """CREATE TABLE as of one migration, or as it is now."""
     columns = [column for column in COLUMNS if since is None or column.since <= since]
@@ -83,6 +94,9 @@ def create_table(since: int | None = None) -> str:
 
 
 def add_columns(since: int) -> list[str]:
-    """The statements that bring a table from the step before `since` to it. Safe to run twice."""
-    definitions = [column_definition(column) for column in COLUMNS if column.since == since]
-    return [f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS {definition}" for definition in definitions]
+    """The statements that bring a table from the step before `since` to it, each column in its place."""
+    return [
+        f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS {column_definition(column)} AFTER `{before.name}`"
+        for before, column in pairwise(COLUMNS)
+        if column.since == since
+    ]

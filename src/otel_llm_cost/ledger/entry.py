@@ -27,6 +27,10 @@ CLOCK_FLAG: Final = "start_time_not_plausible"
 that one bad clock neither hides spend outside of every report nor makes a partition per month since 1970."""
 
 
+MOST_DIGITS: Final = 18
+"""Before the point of a dollar amount that may be meant; what has more is noise, and fits no column."""
+
+
 class Entry:
     """A call on its way into the ledger. Every attribute is the value of the column of that name."""
 
@@ -233,9 +237,12 @@ class Entry:
         if not text:
             return None
         try:
-            return to_decimal(from_text(text))
-        except (InvalidOperation, ValueError, OverflowError):
+            amount = Decimal(text)
+        except InvalidOperation:
             return None
+        if not amount.is_finite() or amount.adjusted() > MOST_DIGITS:
+            return None
+        return to_decimal(from_text(amount))
 
     @property
     def computed_cost(self) -> Decimal | None:

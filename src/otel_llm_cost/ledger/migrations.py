@@ -46,6 +46,8 @@ def m001_ledger() -> list[str]:
 #     def m002_what_it_brings() -> list[str]:
 #         return ddl.add_columns(2)
 #
+# A summed column belongs into the rollup too: add `*ddl.rebuild_rollup()` to the statements.
+#
 # tests/ledger/test_migrations.py holds that all steps on an empty database give `ddl.create_table()`.
 
 

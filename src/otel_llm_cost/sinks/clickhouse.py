@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from otel_llm_cost.core.errors import StoreError, require
 from otel_llm_cost.ledger import COLUMNS, Row, ddl, migrations, queries
-from otel_llm_cost.sinks import complaints, living
+from otel_llm_cost.sinks import complaints, living, lock
 from otel_llm_cost.sinks.dsn import Embedded, Location, Server, parse
 from otel_llm_cost.sinks.native import encode
 from otel_llm_cost.sinks.quiet import driver_quiet
@@ -40,13 +41,15 @@ class ClickHouseSink:
         if isinstance(self.location, Embedded):
             require("chdb", "embedded")
             if self.location.folder:
-                _make_folder(self.location)
+                _make_folder(self.location.folder)
         self._module = require("clickhouse_connect", "collector")
         self._open_first(time.monotonic() + wait_s)
 
     def _open_first(self, until: float) -> None:
         while True:
             try:
+                if isinstance(self.location, Embedded) and self.location.folder:
+                    _refuse_if_open_elsewhere(self.location.folder)
                 self._client("read")
             except StoreError:
                 if not isinstance(self.location, Embedded) or time.monotonic() >= until:
@@ -87,7 +90,7 @@ class ClickHouseSink:
             if database is None and complaints.code_of(error) == complaints.UNKNOWN_DATABASE:
                 self._create_database()
                 return self._connect(database=location.database)
-            raise complaints.explain(error, location, _owner(location)) from None
+            raise complaints.explain(error, location) from None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -194,23 +197,29 @@ class ClickHouseSink:
 _ROW_NO = next(number for number, column in enumerate(COLUMNS) if column.name == "row_no")
 
 
-def _make_folder(location: Embedded) -> None:
-    assert location.folder is not None
+def _make_folder(folder: Path) -> None:
     try:
-        location.folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
-            f"the ledger's folder {location.folder} cannot be made ({error.strerror}); "
+            f"the ledger's folder {folder} cannot be made ({error.strerror}); "
             "name another with --store chdb:///folder"
         ) from None
 
 
-def _owner(location: Location) -> str:
-    """Who else may have an embedded ledger open, for the sentence about it."""
-    if isinstance(location, Embedded) and location.folder:
-        found = living.find(location.folder)
-        return f"the collector with process id {found.pid}" if found else "another process"
-    return ""
+def _refuse_if_open_elsewhere(folder: Path) -> None:
+    """One process at a time can open a folder. Raises StoreError naming the one that has it."""
+    holder = lock.holder(folder)
+    if holder is None or holder == os.getpid():
+        return
+    collector = living.find(folder)
+    who = "another process" if not holder else f"process {holder}"
+    if collector is not None and collector.pid == holder:
+        who = f"the collector (process {holder})"
+    raise StoreError(
+        f"the ledger {folder} is open in {who}, and one process at a time can open it; stop that process, "
+        "or name another folder with --store"
+    )
 
 
 def _quoted(name: str) -> str:

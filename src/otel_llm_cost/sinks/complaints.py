@@ -47,19 +47,21 @@ def code_of(error: BaseException) -> int:
     return int(match[1]) if match else 0
 
 
-def explain(error: BaseException, location: Location, owner: str = "") -> StoreError:
-    """The StoreError for whatever a driver raised. owner: who may have an embedded ledger open."""
+def explain(error: BaseException, location: Location) -> StoreError:
+    """The StoreError for whatever a driver raised."""
     if isinstance(error, StoreError):
         return error
     text = str(error)
     if isinstance(location, Embedded) and "EmbeddedServer" in text:
+        if "already initialized" in text:
+            return StoreError(
+                "this process has another embedded ledger open, and can have only one; close that first"
+            )
+        found = re.search(r"filesystem error: ([^\[]*)", text)
         return StoreError(
-            f"the ledger {location.folder} cannot be opened: {owner or 'another process'} has it open, "
-            "or it is not a ledger; stop that process, or name another folder with --store"
-        )
-    if isinstance(location, Embedded) and "already" in text and "different path" in text:
-        return StoreError(
-            "this process has another embedded ledger open, and can have only one; close it first"
+            f"the ledger {location.folder} cannot be opened "
+            f"({found[1].strip() if found else 'another process has it open, or it is not a ledger'}); "
+            "name another folder with --store"
         )
     user = location.user if isinstance(location, Server) else ""
     detail = _detail(text, location)

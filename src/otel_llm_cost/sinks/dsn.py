@@ -49,6 +49,11 @@ def parse(dsn: str) -> Location:
         port = parts.port
     except ValueError:
         raise ConfigError(f"the store's DSN cannot be read; expected {FORMS}") from None
+    if parts.query or parts.fragment:
+        raise ConfigError(
+            "the store's DSN has a '?' or '#', which it has no use for; in a user name or password write "
+            "them as %3F and %23"
+        )
     if parts.scheme == "chdb":
         return _embedded(parts.netloc, unquote(parts.path))
     if parts.scheme in ("clickhouse", "clickhouses"):
@@ -63,7 +68,8 @@ def parse(dsn: str) -> Location:
             password=unquote(parts.password or ""),
             secure=secure,
         )
-    raise ConfigError(f"the store's DSN starts with {parts.scheme or 'nothing'!r}; expected {FORMS}")
+    start = f"starts with {parts.scheme}://" if parts.scheme else "names no kind of store"
+    raise ConfigError(f"the store's DSN {start}; expected {FORMS}")
 
 
 def _embedded(host: str, path: str) -> Embedded:

@@ -1,4 +1,4 @@
-"""Keep the driver from logging beside us: whoever calls the sink gets one StoreError and decides what to say."""
+"""Keep the driver from logging beside us: the sink raises one StoreError, its caller decides what to say."""
 
 from __future__ import annotations
 
