@@ -56,7 +56,7 @@ def prepare(_: object = None) -> None:
     try:
         if not has_app_provider():
             importlib.import_module("otel_llm_cost.record_sender")
-            importlib.import_module(EXPORTERS[protocol()])
+            _exporter()  # for what it imports when it is made
     except Exception as error:  # noqa: BLE001 - the import of an SDK must not fail because of us
         faults.report("preparing the exporter of records", error)
 
