@@ -33,14 +33,22 @@ def collector(config: Path | None, verbose: bool, **flags: Any) -> None:
     from otel_llm_cost.collector.app import Ready, run
     from otel_llm_cost.config import load
 
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    _log_to_stderr(logging.INFO if verbose else logging.WARNING)
 
     def when_ready(ready: Ready) -> None:
         click.echo(str(ready))
         sys.stdout.flush()
 
     run(load(config, overrides=flags), when_ready)
+
+
+def _log_to_stderr(level: int) -> None:
+    """Our own log, and of other libraries only errors: some set their loggers' levels themselves."""
+    for name, at_least in (("otel_llm_cost", level), (None, logging.ERROR)):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setLevel(at_least)
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(at_least)
+    logging.getLogger("otel_llm_cost").propagate = False

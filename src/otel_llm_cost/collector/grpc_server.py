@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from otel_llm_cost.collector.listen import why_not
+from otel_llm_cost.collector.listen import listen, refusal
 from otel_llm_cost.collector.receive import RETRY_SECONDS, SIGNALS, Outcome, Receiver, Verdict
 from otel_llm_cost.core.errors import StoreError
 
@@ -56,6 +56,8 @@ async def _abort(context: Any, verdict: Verdict) -> None:
 
 async def start_grpc(receiver: Receiver, host: str, port: int, max_bytes: int) -> tuple[Any, int]:
     """A running server and its port. Raises StoreError when the port cannot be had."""
+    if port:
+        listen("grpc", host, port).close()  # gRPC says less, and on standard error
     server = grpc.aio.server(
         handlers=(OtlpHandler(receiver),),
         options=(
@@ -66,10 +68,8 @@ async def start_grpc(receiver: Receiver, host: str, port: int, max_bytes: int) -
     )
     try:
         bound = server.add_insecure_port(f"{_bracketed(host)}:{port}")
-    except RuntimeError:
-        bound = 0
-    if not bound:
-        raise StoreError(why_not("grpc", host, port))
+    except RuntimeError as error:
+        raise StoreError(refusal("grpc", host, port, error)) from None
     await server.start()
     return server, bound
 

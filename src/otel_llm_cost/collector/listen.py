@@ -42,15 +42,6 @@ def refusal(name: str, host: str, port: int, error: Exception) -> str:
     return f"cannot listen on {host}:{port}: {why} with --{name}-port (0 picks a free one)"
 
 
-def why_not(name: str, host: str, port: int) -> str:
-    """The same for a library that does not tell: try it, and see."""
-    try:
-        listen(name, host, port).close()
-    except StoreError as error:
-        return str(error)
-    return f"cannot listen on {host}:{port}; choose another port with --{name}-port (0 picks a free one)"
-
-
 class HttpServer(uvicorn.Server):
     """uvicorn on a socket of ours, with signals left to the collector.
 
