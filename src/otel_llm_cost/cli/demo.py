@@ -62,7 +62,8 @@ def _verdict(check: Check) -> str:
     rows = [(f"{_count(check.priced, 'call')} priced", f"{figures}: {equal}")]
     for gap in check.cut_off:
         figures = f"estimated {plain(gap.ledger)} USD, billed {plain(gap.billed)} USD"
-        rows.append(("1 stream cut off", f"{figures}: gap {plain(gap.missing)} USD ({gap.model})"))
+        off = f"{plain(abs(gap.missing))} USD too {'little' if gap.missing > 0 else 'much'}"
+        rows.append(("1 stream cut off", f"{figures}: {off} ({gap.model})"))
     for gap in check.unpriced:
         why = f"not in the total: {gap.model} is in no price list"
         rows.append(("1 call unpriced", f"billed {plain(gap.billed)} USD, {why}"))

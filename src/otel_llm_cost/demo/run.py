@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -81,7 +81,7 @@ def running(*, keep: bool, config: Path | None, say: Callable[[str], None]) -> I
         until = datetime.now(timezone.utc) + timedelta(hours=1)
         period = {"since": since, "until": until}
         with open_ledger(store) as ledger:
-            _wait_for_rows(ledger, len(provider.requests))
+            _wait_for_rows(ledger, period, len(provider.requests))
             check = compare(provider.bill, provider.requests, ledger, period, STORY)
             kept = ""
             if keep:
@@ -135,11 +135,12 @@ def _environment() -> dict[str, str]:
     return env
 
 
-def _wait_for_rows(ledger: Ledger, attempts: int) -> None:
-    """Until every attempt has its row, or it is clear that one never will."""
+def _wait_for_rows(ledger: Ledger, period: Mapping[str, datetime], attempts: int) -> None:
+    """Until every attempt is booked, or it is clear that one never will be: then the check names it."""
     until = time.monotonic() + _LAST_ROWS_S
     while time.monotonic() < until:
-        if ledger.query("extent").records()[0]["rows"] >= attempts:
+        booked = ledger.query("spend_by", {**period, "by": []}).records()
+        if sum(row["calls"] + row["failed_attempts"] for row in booked) >= attempts:
             return
         time.sleep(0.1)
 
@@ -147,7 +148,7 @@ def _wait_for_rows(ledger: Ledger, attempts: int) -> None:
 def _how_to_reach(collector: Started, store: str, folder: Path) -> str:
     return (
         f"The collector is still up (process {collector.pid}): OTLP on http://{_address(collector, 'http')}, "
-        f"page on http://{_address(collector, 'ui')}\n"
+        f"health on http://{_address(collector, 'ui')}/healthz\n"
         f"  ask it   otel-llm-cost report --store {store} --by team,feature\n"
         f"  stop it  kill {collector.pid} && rm -r {folder}"
     )
