@@ -69,7 +69,7 @@ def test_a_second_collector_on_one_ledger_waits_and_then_says_so(collector: Coll
     code, out, err = end(start("--store", collector.store, *PORTS))
     assert time.monotonic() - began > 9
     assert (code, out) == (1, "")
-    assert f"process id {collector.process.pid}" in err
+    assert f"process {collector.process.pid}" in err
     assert err.count("\n") == 1
     assert collector.health()["status"] == "ok"
 
