@@ -89,6 +89,7 @@ def test_two_budgets_of_one_name_are_refused() -> None:
         ({"window": {"every": "day", "timezone": "Asia/Tokyo"}}, Calendar("day", "Asia/Tokyo")),
         ({"window": {"rolling": "24h"}}, Rolling(86400)),
         ({"window": "rolling 15m"}, Rolling(900)),
+        ({"window": "never"}, Whole("forever")),
         ({"per": "conversation"}, Whole()),
         ({"per": ["customer_id", "trace"]}, Whole()),
     ],

@@ -22,7 +22,7 @@ from pydantic import (
 
 from otel_llm_cost.budgets.measure import GRAIN, MOST_GRAINS, Measure, amount_text
 from otel_llm_cost.budgets.names import nearest
-from otel_llm_cost.budgets.period import Calendar, Every, Rolling, Whole, Window
+from otel_llm_cost.budgets.period import FOREVER, Calendar, Every, Rolling, Whole, Window
 from otel_llm_cost.core.cost import from_text
 from otel_llm_cost.core.errors import ConfigError
 
@@ -135,13 +135,14 @@ def parse_duration(text: str) -> int:
 
 
 class WindowSpec(BaseModel):
-    """When a budget starts over: `month`, `{every: day, timezone: Europe/Berlin}` or `{rolling: 24h}`."""
+    """When a budget starts over: `month`, `{every: day, timezone: Asia/Tokyo}`, `{rolling: 24h}`, `never`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     every: Every | None = None
     timezone: str = "UTC"
     rolling: str = ""
+    never: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -150,9 +151,11 @@ class WindowSpec(BaseModel):
             return value
         if value in _EVERY:
             return {"every": value}
+        if value == "never":
+            return {"never": True}
         if value.startswith("rolling "):
             return {"rolling": value.removeprefix("rolling ")}
-        raise ValueError(f"expected one of {', '.join(_EVERY)}, or `rolling 24h`, got {value!r}")
+        raise ValueError(f"expected one of {', '.join(_EVERY)}, `rolling 24h` or `never`, got {value!r}")
 
     @field_validator("timezone")
     @classmethod
@@ -174,14 +177,16 @@ class WindowSpec(BaseModel):
 
     @model_validator(mode="after")
     def _one_kind(self) -> WindowSpec:
-        if bool(self.every) == bool(self.rolling):
-            raise ValueError("expected either `every` (a calendar period) or `rolling` (a duration)")
+        if bool(self.every) + bool(self.rolling) + self.never != 1:
+            raise ValueError("expected either `every` (a calendar period), `rolling` (a duration) or `never`")
         return self
 
     def window(self) -> Window:
         """The arithmetic that this describes."""
         if self.rolling:
             return Rolling(parse_duration(self.rolling))
+        if self.never:
+            return Whole(FOREVER)
         assert self.every is not None
         return Calendar(self.every, self.timezone)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from otel_llm_cost.budgets.measure import Measure
+from otel_llm_cost.budgets.period import FOREVER
 
 SHARE = 32
 """All idle slices of an account together are at most about 1/32 of what was left when they were taken."""
@@ -97,6 +98,8 @@ KEEP_UNUSED = 2 * 86400
 
 def is_old(account: Identity, updated: float, now: float) -> bool:
     """Whether an account may be forgotten: its period ended long ago, or nothing can come on it any more."""
+    if account.period == FOREVER:
+        return False
     if account.end is not None:
         return account.end + KEEP_ENDED < now
     return updated + account.window + KEEP_UNUSED < now

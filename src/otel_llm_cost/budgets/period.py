@@ -14,6 +14,9 @@ from zoneinfo import ZoneInfo
 
 Every = Literal["hour", "day", "week", "month", "quarter"]
 
+FOREVER = "forever"
+"""Key of the period of a budget that never starts over."""
+
 ROLLING_SLOTS = 60
 """A rolling window forgets spend in this many steps; see `Rolling`."""
 
@@ -71,11 +74,13 @@ class Rolling:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """No window: the limit is for the whole life of a trace, session or conversation."""
+    """No window: the limit is for the whole life of a trace, session or conversation, or for good."""
+
+    key: str = "whole"
 
     def period(self, now: int) -> Period:  # noqa: ARG002 - every window answers the same question
         """The one and only period."""
-        return Period("whole", 0, None)
+        return Period(self.key, 0, None)
 
     def __str__(self) -> str:
         return "no window"

@@ -74,8 +74,18 @@ class Rules:
                 budget.action_in(facts["environment"]),
             )
             for budget in self.budgets
-            if _matches(budget, facts)
+            if self.applies(budget, facts)
         ]
+
+    @staticmethod
+    def applies(budget: Budget, facts: Mapping[str, str]) -> bool:
+        """Whether a call of these facts (`keys` → value) must agree with a budget."""
+        if any(key in LIFETIMES and not facts[key] for key in budget.per):
+            return False  # a cap on one run says nothing about a call that belongs to none
+        return all(
+            any(fnmatchcase(facts.get(key, ""), pattern) for pattern in patterns)
+            for key, patterns in budget.match.items()
+        )
 
     def limit(self, budget: Budget, now: int) -> int:
         """The limit in grains, raises that hold at `now` included."""
@@ -85,15 +95,6 @@ class Rules:
     def next_change(self, now: int) -> int | None:
         """When the next raise begins or ends, None for never."""
         return min((t for r in self._raises for t in (r.at, r.until) if t > now), default=None)
-
-
-def _matches(budget: Budget, facts: Mapping[str, str]) -> bool:
-    if any(key in LIFETIMES and not facts[key] for key in budget.per):
-        return False  # a cap on one run says nothing about a call that belongs to none
-    return all(
-        any(fnmatchcase(facts.get(key, ""), pattern) for pattern in patterns)
-        for key, patterns in budget.match.items()
-    )
 
 
 def identify(budget: Budget, facts: Mapping[str, str], now: int) -> Identity:

@@ -6,7 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from otel_llm_cost.ledger import queries_overview
+from otel_llm_cost.ledger import (
+    queries_budget,
+    queries_economics,
+    queries_efficiency,
+    queries_overview,
+    queries_quality,
+)
 from otel_llm_cost.ledger.columns import NAMES
 from otel_llm_cost.ledger.ddl import TABLE
 from otel_llm_cost.ledger.query import (
@@ -28,7 +34,7 @@ __all__ = ["COSTS", "KEYS", "LISTED", "QUERIES", "SUMS", "TIME_KEYS", "BadQuery"
 
 def _calls(params: Mapping[str, Any]) -> Bound:
     text = Text(params)
-    limit = text.bind("UInt64", int(params.get("limit") or 100))
+    limit = text.limit(params.get("limit") or 100)
     sql = (
         f"SELECT {', '.join(LISTED)}\nFROM {TABLE}\nWHERE {in_range(text, params)}\n"
         f"ORDER BY started_at DESC, call_id, booked_at\nLIMIT {limit}"
@@ -48,7 +54,7 @@ LISTED: Final = (
 def _call(params: Mapping[str, Any]) -> Bound:
     sql = (
         f"SELECT {', '.join(NAMES)}\nFROM {TABLE}\nWHERE call_id = {{call_id:String}}\n"
-        "ORDER BY booked_at, batch_id, row_no"
+        "ORDER BY charge_class, booked_at, batch_id, row_no"
     )
     return Bound(sql, {"call_id": str(params["call_id"])}, NAMES)
 
@@ -56,14 +62,16 @@ def _call(params: Mapping[str, Any]) -> Bound:
 def _unpriced(params: Mapping[str, Any]) -> Bound:
     text = Text(params)
     sums = ("unpriced_calls", "partial_calls", "input_tokens", "output_tokens")
+    # Call by call first: a correction that found a price takes its call off, whatever reason the call had.
     sql = (
         "SELECT provider, model, reason, "
         + ", ".join(f"sum(s_{name}) AS {name}" for name in sums)
-        + "\nFROM\n(\n    SELECT provider, model, cost_reason AS reason, "
-        + ", ".join(f"{name} AS s_{name}" for name in sums)
+        + "\nFROM\n(\n    SELECT provider, model, argMax(cost_reason, booked_at) AS reason, "
+        + ", ".join(f"sum({name}) AS s_{name}" for name in sums)
         + f"\n    FROM {TABLE}\n    WHERE {in_range(text, params)}\n"
-        "    AND (unpriced_calls != 0 OR partial_calls != 0)\n)\n"
-        "GROUP BY provider, model, reason\nHAVING unpriced_calls > 0 OR partial_calls > 0\n"
+        "    AND (unpriced_calls != 0 OR partial_calls != 0)\n"
+        "    GROUP BY call_id, provider, model\n    HAVING s_unpriced_calls > 0 OR s_partial_calls > 0\n)\n"
+        "GROUP BY provider, model, reason\n"
         "ORDER BY unpriced_calls + partial_calls DESC, provider, model, reason"
     )
     return Bound(sql, text.params, ("provider", "model", "reason", *sums))
@@ -111,7 +119,7 @@ QUERIES: dict[str, Query] = {
         ),
         Query(
             "call_by_id",
-            "Every row of one call, the first booked one first.",
+            "Every row of one call: the call itself, then its corrections in their order.",
             {"call_id": "the call's id"},
             _call,
             frozenset({"call_id"}),
@@ -139,6 +147,10 @@ QUERIES: dict[str, Query] = {
         ),
         Query("extent", "How much the ledger holds, and from when to when.", {}, _extent),
         *queries_overview.QUERIES,
+        *queries_efficiency.QUERIES,
+        *queries_economics.QUERIES,
+        *queries_quality.QUERIES,
+        *queries_budget.QUERIES,
     )
 }
 

@@ -28,6 +28,7 @@ from otel_llm_cost.budgets.lease import (
     State,
     StoreAway,
 )
+from otel_llm_cost.budgets.period import FOREVER
 from otel_llm_cost.core.errors import require
 
 CONNECT_SECONDS = 0.02
@@ -63,6 +64,7 @@ local function open(index, account, slots, identity, limit, window, slot, now)
     return fresh
 end
 local function age(keys, ends, window, now)
+    if ends < 0 then return end
     local last = ends > 0 and ends + KEEP_ENDED or now + window + KEEP_UNUSED
     for _, key in ipairs(keys) do redis.call('EXPIREAT', key, math.floor(last)) end
 end
@@ -218,7 +220,7 @@ class RedisStore:
                 ask.least,
                 ask.slack,
                 int(ask.close),
-                account.end or 0,
+                _end(account),
                 account.window,
                 account.slot,
             ]
@@ -297,7 +299,7 @@ class RedisStore:
 
     def _run(self, script: str, account: Identity, limit: int, *numbers: int) -> None:
         keys = [self._key("revision"), self._key("accounts"), *self._keys(account)]
-        times = [account.end or 0, account.window, account.slot]
+        times = [_end(account), account.window, account.slot]
         with self._connected():
             self._scripts[script](keys, [json.dumps(account), limit, *numbers, *times])
 
@@ -313,3 +315,8 @@ class RedisStore:
         if self._client is not None:
             self._client.close()
         self._client = None
+
+
+def _end(account: Identity) -> int:
+    """For the scripts: 0 for an account that ages when nobody uses it, below 0 for one that never does."""
+    return -1 if account.period == FOREVER else account.end or 0
