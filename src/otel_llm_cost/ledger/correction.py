@@ -20,31 +20,40 @@ _OWN: Mapping[str, Any] = {
     "booked_at": lambda booking: booking.booked_at // 1000,
     "booking_reason": lambda booking: booking.reason,
 }
-"""What a correction has of its own; everything else it tells as it is known now."""
+"""What a correction has of its own."""
+
+_NEWEST = frozenset(
+    {
+        *("terms", "usage_source", "usage_flags", "usage_parts", "raw_usage", "currency"),
+        *("cost_status", "cost_reason", "price_id", "price_version", "price_source", "components"),
+        *("emitter", "emitter_version", "signal", "rule"),
+    }
+)
+"""What a correction tells as it is known now: the facts that the new cost comes from. All else stays as first
+booked, team and model and time, since a difference must be summed where its call is."""
 
 
 def correction(now: Row, booked: Iterable[Row], booking: Booking) -> Row | None:
     """The row that makes the sums over a call's rows equal to `now`; None when they already are.
 
-    now: the call as known now, made by `row`. booked: every row the ledger has of it, corrections included.
-    The correction keeps the first row's `started_at`, so partitions, retention and sums agree.
+    now: the call as known now, made by `row`. booked: every row that the ledger has of it, first one first.
     A cost that is not known any more takes back what was booked; the call is then counted as unpriced.
     """
     earlier = list(booked)
     if not earlier:
         raise ValueError("there is no row to correct")
-    values = list(now)
+    values = list(earlier[0])
     changed = False
     for number, column in enumerate(COLUMNS):
         if column.summed:
             values[number], differs = _difference(now[number], [row[number] for row in earlier])
             changed = changed or differs
+        elif column.name in _NEWEST:
+            values[number] = now[number]
     if not changed:
         return None
     for name, value in _OWN.items():
         values[INDEX[name]] = value(booking)
-    for name in ("started_at", "call_id"):
-        values[INDEX[name]] = earlier[0][INDEX[name]]
     return tuple(values)
 
 

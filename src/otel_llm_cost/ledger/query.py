@@ -116,6 +116,12 @@ class Text:
         self.params[name] = value
         return f"{{{name}:{type_}}}"
 
+    def limit(self, value: Any) -> str:
+        """A placeholder for a number of rows."""
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise BadQuery("limit must be a whole number of rows")
+        return self.bind("UInt64", value)
+
     def key(self, key: Any) -> str:
         """The expression of a key: a column of the table, else a tag."""
         if not isinstance(key, str) or not key.strip():

@@ -16,7 +16,7 @@ def spend_by(params: Mapping[str, Any]) -> Bound:
     A cost is NULL when no call of the line has one. Raises BadQuery.
     """
     keys = params.get("by") or []
-    if isinstance(keys, str) or not isinstance(keys, Sequence):
+    if isinstance(keys, str) or not isinstance(keys, Sequence) or not all(isinstance(k, str) for k in keys):
         raise BadQuery("by must be a list of keys")
     if len(keys) > MOST_KEYS or len(set(keys)) != len(keys):
         raise BadQuery(f"by must name at most {MOST_KEYS} keys, each once")
@@ -50,5 +50,5 @@ def spend_by(params: Mapping[str, Any]) -> Bound:
         f"\nORDER BY {', '.join(order)}"
     )
     if params.get("limit") is not None:
-        sql += f"\nLIMIT {text.bind('UInt64', int(params['limit']))}"
+        sql += f"\nLIMIT {text.limit(params['limit'])}"
     return Bound(sql, text.params, (*keys, *SUMS, *COSTS))
