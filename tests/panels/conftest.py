@@ -36,7 +36,7 @@ _RATES = {
 }
 
 
-def cost_of(usage: Usage) -> Cost:
+def cost_of(usage: Usage, price_id: str = "list") -> Cost:
     """What the usage costs at the rates above, per million."""
     components = tuple(
         Component(unit, quantity, _RATES[unit], 10**6, from_text(_RATES[unit] * quantity / 10**6))
@@ -44,7 +44,7 @@ def cost_of(usage: Usage) -> Cost:
         if quantity
     )
     total = sum(component.atto for component in components)
-    return Cost("priced", effective_atto=total, list_atto=total, contracted_atto=total, components=components)
+    return Cost("priced", total, total, total, components=components, price_id=price_id)
 
 
 @dataclass
@@ -98,13 +98,17 @@ def month(days: int = 40, per_day: int = 24) -> Book:
             stream=bool(number % 3),
             usage=usage,
             usage_source="provider",
-            cost=cost_of(usage),
+            cost=cost_of(usage, "new" if number < 200 else "old"),
             tags=tags,
             attempt=2 if number % 50 == 7 else 1,
-            prompt_hash=f"h{number % 400}",
-            conversation_id=f"s{number // 6}",
+            prompt_hash=f"h{number % 240}",
+            conversation_id=f"s{number // 6}" if number % 3 else "",
+            error_type="stream_broken" if number % 90 == 11 else "",
+            usage_flags=("odd_total",) if number % 70 == 3 else (),
         )
-        book.add(call, trace_id=f"{number // 3:032x}", service="app", emitter="otel_llm_cost", rule="own")
+        told = cost_of(Usage(output=7)) if number % 80 == 5 else call.cost
+        about = {"service": "app", "emitter": "otel_llm_cost", "emitter_version": "1", "rule": "own"}
+        book.add(call, trace_id=f"{number // 3:032x}", app_cost=told, **about)
     _oddities(book)
     return book
 

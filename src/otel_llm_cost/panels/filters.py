@@ -8,7 +8,7 @@ from typing import Final
 UNTAGGED: Final = "(untagged)"
 """How an empty key is shown, and chosen in a filter."""
 
-CHOSEN_TAG: Final = "\x00the chosen tag"
+CHOSEN_TAG: Final = "<chosen tag>"
 """Stands for the key of the free tag that the reader has chosen; no tag is called so."""
 
 

@@ -179,13 +179,18 @@ def _series(panel: Panel, sql: str, names: Mapping[str, str]) -> str:
     time, *labels = panel.columns[:-1]
     value = panel.value.name
     if "step" in _query_params(panel):
-        label = f", {_shown(names[labels[0].name])} AS `{labels[0].name}`" if labels else ""
-        chosen = f"{names[time.name]} AS time{label}, {names[value]} AS `{value}`"
-        return f"SELECT {chosen}\nFROM\n(\n{sql}\n)\nORDER BY time"
+        chosen = [f"{names[time.name]} AS time"]
+        for label in (names[column.name] for column in labels):
+            chosen += [
+                f"toString(dense_rank() OVER (ORDER BY {label})) AS rank",
+                f"{_shown(label)} AS series",
+            ]
+        chosen.append(f"{names[value]} AS `{value}`")
+        return f"SELECT {', '.join(chosen)}\nFROM\n(\n{sql}\n)\nORDER BY time"
     start = f"toStartOfInterval({names[time.name]}, toIntervalSecond(greatest($__interval_s, 3600)), 'UTC')"
     if not labels:
-        chosen = f"{start} AS time, sum({names[value]}) AS `{value}`"
-        return f"SELECT {chosen}\nFROM\n(\n{sql}\n)\nGROUP BY time\nORDER BY time"
+        summed = f"{start} AS time, sum({names[value]}) AS `{value}`"
+        return f"SELECT {summed}\nFROM\n(\n{sql}\n)\nGROUP BY time\nORDER BY time"
     label = labels[0].name
     totals = f"SELECT *, sum({names[value]}) OVER (PARTITION BY {names[label]}) AS total FROM\n(\n{sql}\n)"
     ranked = f"SELECT *, dense_rank() OVER (ORDER BY total DESC, {names[label]}) AS place FROM\n({totals})"
