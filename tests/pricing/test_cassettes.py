@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -36,6 +37,11 @@ NO_USAGE = re.compile(
 def bodies(file: Path) -> Iterator[tuple[str, Any, bool]]:
     """(url, body, whether it was a stream) of every successful answer in a recording."""
     for entry in yaml.safe_load(file.read_text(encoding="utf-8")).get("interactions", []):
+        if "response_sample" in entry:  # xAI over gRPC, recorded as protobuf JSON
+            yield "gRPC chat/completions", entry["response_sample"]["json"], False
+            continue
+        if "response" not in entry:
+            continue
         response, url = entry["response"], entry["request"]["uri"]
         status = (
             response.get("status", {}).get("code", 200) if isinstance(response.get("status"), dict) else 200
@@ -47,8 +53,8 @@ def bodies(file: Path) -> Iterator[tuple[str, Any, bool]]:
             yield url, body, False
             continue
         if isinstance(body, bytes):
-            if body[:2] == b"\x1f\x8b" or body[:1] == b"\x00":
-                continue
+            if body[:2] == b"\x1f\x8b":
+                body = gzip.decompress(body)
             body = body.decode("utf-8", "replace")
         if body.lstrip().startswith(("data:", "event:", ": ")):
             yield (

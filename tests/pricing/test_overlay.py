@@ -1,15 +1,20 @@
-"""Our own facts: packed as written, each with a source, none that the database makes superfluous or wrong."""
+"""Our own facts: packed as written, each with a source, each deciding a price."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from tests.pricing.calls import AT, call, cost
+from tests.pricing.calls import call
 
 from otel_llm_cost.core.errors import ConfigError
-from otel_llm_cost.pricing import pack
+from otel_llm_cost.pricing import PriceList, pack
+from otel_llm_cost.pricing.calendar import SECOND
+from otel_llm_cost.pricing.facts import PriceFact
 from otel_llm_cost.pricing.overlay import PACKED, overlay
+
+HOUR = 3600 * SECOND
 
 
 def test_the_packed_facts_are_the_written_ones() -> None:
@@ -27,27 +32,38 @@ def test_a_fact_without_a_source_cannot_be_packed(tmp_path: Path, monkeypatch: p
         pack.packed()
 
 
-def test_every_price_fact_is_used_by_the_model_it_names() -> None:
-    """A pattern with a typo would never match; each fact must decide some price at some time."""
-    facts, _ = overlay()
-    for fact in facts.prices:
-        if fact.scope.during is not None or fact.scope.when:
-            continue
-        model = fact.scope.models[0].replace("*", "")
-        moment = AT.timestamp() * 1e9
-        at = (
-            min(max(fact.scope.start + 1, 1), fact.scope.end - 1)
-            if not fact.scope.start <= moment < fact.scope.end
-            else None
-        )
-        one = call(sorted(fact.scope.providers)[0], model)
-        if at is not None:
-            one.started_at = max(at, 1)
-        one.terms = (
-            {"processing": "batch"}
-            if fact.scope.mode == "batch"
-            else {"service_tier": fact.scope.mode}
-            if fact.scope.mode
-            else {}
-        )
-        assert cost(one).status != "unpriced" or "unit" not in cost(one).reason
+TERMS_OF_MODE = {
+    "batch": {"processing": "batch"},
+    "ultrafast": {"service_tier": "ultrafast"},
+    None: {},
+}
+
+
+def moment_of(fact: PriceFact) -> int:
+    """An instant at which the fact is in force."""
+    start = max(fact.scope.start, 1)
+    return next(start + n * HOUR for n in range(24 * 30) if fact.scope.holds(start + n * HOUR))
+
+
+@pytest.mark.parametrize("fact", overlay()[0].prices, ids=lambda fact: fact.id)
+def test_every_price_fact_decides_the_price_of_each_model_it_names(fact: PriceFact) -> None:
+    """A pattern with a typo, or a fact that another hides, would be dead data."""
+    for provider in fact.scope.providers:
+        for model in fact.scope.models:
+            one = call(
+                provider,
+                model.replace("*", ""),
+                terms=TERMS_OF_MODE[fact.scope.mode]
+                | {term: values[0] for term, values in fact.scope.when.items()},
+            )
+            one.started_at = moment_of(fact)
+            vector = PriceList.default().vector(one)
+            assert not vector.unpriced
+            for unit, tiers in fact.prices.items():
+                assert Fraction(vector.base[unit].price) == tiers[0][1], (model, unit)
+
+
+def test_the_packed_facts_say_where_each_is_from() -> None:
+    facts, digest = overlay()
+    assert len(digest) == 8
+    assert all(rule.source.startswith("https://") for rule in facts.rules)

@@ -279,10 +279,6 @@ def test_nonsense_is_clamped_or_dropped_and_flagged(value: object) -> None:
             Usage(cache_read=6, cache_write_30m=4, output=5),
         ),
         (
-            chat(prompt_tokens=10, completion_tokens=5, completion_tokens_details={"reasoning_tokens": 8}),
-            Usage(input_uncached=10, output=5, reasoning=5),
-        ),
-        (
             chat(prompt_tokens=10, completion_tokens=5, prompt_tokens_details={"audio_tokens": 11}),
             Usage(input_uncached_audio=10, output=5),
         ),
@@ -292,6 +288,16 @@ def test_a_part_never_exceeds_its_whole(payload: dict[str, Any], usage: Usage) -
     reading = read("openai", "chat.completions", payload)
     assert reading.usage == usage
     assert any(" exceeds " in flag for flag in reading.flags)
+
+
+def test_reasoning_never_exceeds_output_and_does_not_put_the_cost_in_doubt() -> None:
+    reading = read(
+        "openai",
+        "chat.completions",
+        chat(prompt_tokens=1, completion_tokens=5, completion_tokens_details={"reasoning_tokens": 8}),
+    )
+    assert reading.usage == Usage(input_uncached=1, output=5, reasoning=5)
+    assert reading.flags == ("reasoning_clamped",)
 
 
 def test_cached_tokens_may_exceed_input_where_they_are_outside_it() -> None:

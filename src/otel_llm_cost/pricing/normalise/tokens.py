@@ -228,7 +228,9 @@ def _read_output(
         # The provider's own grand total settles it: some of its APIs include reasoning after all.
         if grand_total is None or grand_total != total_in + total:
             total += reasoning
-    reasoning = clamp(reasoning, total, "reasoning tokens", name, flags)
+    if reasoning > total:  # it only informs, so the cost is not in doubt
+        flags.append("reasoning_clamped")
+        reasoning = total
     modal = shape.output_modal(usage, flags) if shape.output_modal else {}
     text = total
     for modality, count in modal.items():
