@@ -67,13 +67,16 @@ def _costliest(params: Mapping[str, Any]) -> Bound:
     text = Text(params)
     limit = text.bind("UInt64", int(params.get("limit") or 20))
     sql = (
-        f"SELECT {_thing(params)} AS thing, "
-        "arrayStringConcat(arraySort(groupUniqArrayIf(3)(team, team != '')), ', ') AS teams, "
-        "arrayStringConcat(arraySort(groupUniqArrayIf(3)(feature, feature != '')), ', ') AS features, "
+        f"SELECT {_thing(params)} AS thing, {_some('team')} AS teams, {_some('feature')} AS features, "
         f"sum(calls) AS n, sum(effective_cost) AS cost\nFROM {TABLE}\nWHERE {in_range(text, params)}\n    AND thing != ''\n"
         f"GROUP BY thing\nHAVING cost IS NOT NULL AND n > 0\nORDER BY cost DESC, thing\nLIMIT {limit}"
     )
     return Bound(sql, text.params, ("thing", "teams", "features", "n", "cost"))
+
+
+def _some(name: str) -> str:
+    """Up to three values of a column, as one text."""
+    return f"arrayStringConcat(arraySort(groupUniqArrayIf(3)({name}, {name} != '')), ', ')"
 
 
 def _concentration(params: Mapping[str, Any]) -> Bound:
