@@ -294,6 +294,7 @@ class Exchange:
         if usage:
             call.usage = usage
             call.usage_source = "estimated"
+            call.usage_flags = tuple(flag for flag in call.usage_flags if flag != normalise.OUTPUT_MISSING)
 
 
 _UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ConnectionRefusedError", "gaierror"})

@@ -6,15 +6,25 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_ENDS = (b"\n\n", b"\r\n\r\n")
 USAGE = b'"usage"'
 NULL_USAGE = b',"usage":null'
-_MOST = 4  # events with usage read at either end of a block: some servers repeat a running total in each
+HEAD, TAIL = 8 * 1024, 32 * 1024
+"""Where in a block usage is looked for: it comes in a stream's first event, or in the last ones. What some
+servers repeat in every event is a running total, of which the last is right."""
+
+_ENDS = (b"\n\n", b"\r\n\r\n")
+
+
+def _end(block: bytes) -> bytes:
+    """What ends an event in this stream."""
+    return _ENDS[b"\r\n" in block[:HEAD]]
 
 
 def last_end(block: bytes) -> int:
-    """The position after the last whole event."""
-    return max(block.rfind(b"\n\n") + 2, block.rfind(b"\r\n\r\n") + 4, 0) if block.rfind(b"\n") >= 0 else 0
+    """The position after the last whole event; 0 where there is none."""
+    mark = _end(block)
+    at = block.rfind(mark)
+    return at + len(mark) if at >= 0 else 0
 
 
 def count(block: bytes) -> int:
@@ -24,7 +34,7 @@ def count(block: bytes) -> int:
 
 def looks_like_events(block: bytes) -> bool:
     """Whether a body is an event stream, and not one JSON object."""
-    return block.lstrip()[:1] != b"{"
+    return block[:64].lstrip()[:1] != b"{"
 
 
 def telling(block: bytes, *, is_first: bool) -> Iterator[Mapping[str, Any]]:
@@ -32,37 +42,31 @@ def telling(block: bytes, *, is_first: bool) -> Iterator[Mapping[str, Any]]:
 
     Where no usage is found, the first event of the stream, which names the model.
     """
-    spots = [*_spots(block, b'"usage":{'), *_spots(block, b'"usage": {')]
+    mark = _end(block)
+    spots = _spots(block, b'"usage":{') or _spots(block, b'"usage": {')
     if is_first and not spots:
-        spots.append(max(block.find(b"data:"), 0))
-    if (reason := max(block.rfind(b'"finish_reason":"'), block.rfind(b'"finish_reason": "'))) >= 0:
+        spots = [max(block.find(b"data:"), 0)]
+    tail = max(0, len(block) - TAIL)
+    if (reason := block.rfind(b'"finish_reason":"', tail)) >= 0 or (
+        reason := block.rfind(b'"finish_reason": "', tail)
+    ) >= 0:
         spots.append(reason)
     seen = -1
     for spot in sorted(spots):
-        start = max(block.rfind(b"\n\n", 0, spot), block.rfind(b"\r\n\r\n", 0, spot), 0)
+        start = max(block.rfind(mark, 0, spot), 0)
         if start == seen:
             continue
         seen = start
-        event = _parse(block, spot, start)
+        end = block.find(mark, spot)
+        event = event_data(block[start : end if end >= 0 else len(block)])
         if event is not None:
             yield event
 
 
 def _spots(block: bytes, mark: bytes) -> list[int]:
-    spots = []
-    at = block.find(mark)
-    while at >= 0:
-        spots.append(at)
-        at = block.find(mark, at + len(mark))
-    return spots if len(spots) <= 2 * _MOST else spots[:_MOST] + spots[-_MOST:]
-
-
-def _parse(block: bytes, spot: int, start: int) -> Mapping[str, Any] | None:
-    end = min(
-        (at for at in (block.find(b"\n\n", spot), block.find(b"\r\n\r\n", spot)) if at >= 0),
-        default=len(block),
-    )
-    return event_data(block[start:end])
+    first = block.find(mark, 0, HEAD)
+    last = block.rfind(mark, max(0, len(block) - TAIL))
+    return [spot for spot in (first, last) if spot >= 0]
 
 
 def event_data(event: bytes) -> Mapping[str, Any] | None:

@@ -11,7 +11,6 @@ import atexit
 import os
 import sys
 import time
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,8 @@ _open: set[Tap] = set()
 class Tap:
     """What is known of one response so far.
 
-    state: the provider's events folded into one payload. error: what broke the reading. is_complete: the
+    state: the provider's events folded into one payload. sample: the events kept for an estimate, of `events`
+    in all. error: what broke the reading. is_complete: the
     provider said that it was done. first_chunk_at, ended_at: Unix ns.
     """
 
@@ -55,7 +55,7 @@ class Tap:
         self.chunks: list[bytes] = []
         self.sample = b""
         self.events = 0
-        self.state: Mapping[str, Any] = {}
+        self.state: dict[str, Any] | None = None
         self.error: BaseException | None = None
         self.first_chunk_at = 0
         self.ended_at: int | None = None
@@ -77,17 +77,18 @@ class Tap:
             self.chunks[:] = [block]
             return max(watched.KEPT, len(block))
         cut = sse.last_end(block)
-        self._digest(block[:cut])
+        whole = block[:cut]
+        self._digest(whole)
+        self.events += sse.count(whole)
         if not self.sample:
-            self.sample = block[:cut]
+            self.sample = whole
         self.chunks[:] = [block[cut:]]
         return watched.KEPT
 
     def _digest(self, block: bytes) -> None:
-        self.events += sse.count(block)
         api = self.exchange.route.api
-        for event in sse.telling(block, is_first=not self.state):
-            self.state = normalise.fold(api, dict(self.state) or None, event)
+        for event in sse.telling(block, is_first=self.state is None):
+            self.state = normalise.fold(api, self.state, event)
 
     @property
     def is_over(self) -> bool:
@@ -109,9 +110,7 @@ class Tap:
         ends = self.exchange.route.ends
         tail = b"".join(self.chunks[-3:])
         self.is_complete = self.error is None and (
-            (at_end_of_body and not ends) or any(end in tail for end in ends)
-            if self.is_events
-            else at_end_of_body
+            any(end in tail for end in ends) if self.is_events and ends else at_end_of_body
         )
         # Closed by garbage collection, a generator sees GeneratorExit, and any lock may be held.
         if self.is_complete and not isinstance(sys.exc_info()[1], GeneratorExit):
@@ -131,10 +130,11 @@ class Tap:
             if self.is_events and sse.looks_like_events(block):
                 self._digest(block)
             elif body := parse(block):
-                self.state = body
+                self.state = dict(body)
                 self.is_complete = True
-            if not self.sample:
-                self.sample = block
+            if not self.is_complete:
+                self.events += sse.count(block)
+                self.sample = self.sample or block
             self.chunks.clear()
         except Exception as error:  # noqa: BLE001
             faults.report("reading a stream", error)
