@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -99,18 +100,19 @@ def test_a_kept_collector_answers_and_ends_as_it_says(home: Path) -> None:
     done = _run(home, "--keep")
     assert done.returncode == 0, done.stderr
     how = done.stderr[done.stderr.index("The collector is still up") :]
-    ask, stop = (line.split("it", 1)[1].strip() for line in how.strip().splitlines()[1:])
-    assert ask.startswith("otel-llm-cost report --store chdb://")
+    ask = re.search(r"ask it +otel-llm-cost (report --store chdb://.*)", how)
+    stop = re.search(r"stop it +kill (\d+)", how)
+    assert ask is not None
+    assert stop is not None
     asked = subprocess.run(
-        [sys.executable, "-m", "otel_llm_cost.cli", *ask.split()[1:], "--json"],
-        capture_output=True,
-        text=True,
-        timeout=60,
+        [*COMMAND[:-1], *ask[1].split(), "--json"], capture_output=True, text=True, timeout=60
     )
     assert json.loads(asked.stdout)["total"]["calls"] == 31, asked.stderr
-    assert len(_processes(home)) == 1, "only the collector"
-    subprocess.run(stop, shell=True, check=True, timeout=30)
+    assert [process.partition(":")[0] for process in _processes(home)] == [stop[1]]
+    os.kill(int(stop[1]), signal.SIGTERM)
     _until(lambda: not _processes(home), 20)
+    (folder,) = home.iterdir()
+    assert f"Its ledger stays in {folder} until you remove it." in how
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -158,15 +160,20 @@ def test_a_missing_sdk_says_what_to_install(home: Path, tmp_path: Path) -> None:
 
 
 def test_the_example_is_found_in_a_checkout_and_in_a_wheel(tmp_path: Path) -> None:
-    checkout = example.locate()
-    assert checkout == Path(__file__).parents[2] / "examples/support_app/app.py"
-    installed = tmp_path / "otel_llm_cost/demo"
-    installed.mkdir(parents=True)
-    shutil.copy(Path(example.__file__), installed)
-    shutil.copytree(checkout.parent, installed / "support_app")
-    program = f"import sys; sys.path.insert(0, {str(installed)!r}); import example; print(example.locate())"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == str(installed / "support_app/app.py")
+    root = Path(__file__).parents[2]
+    assert example.locate() == root / "examples/support_app/app.py"
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    done = subprocess.run(
+        [sys.executable, "-c", "from otel_llm_cost.demo import example; print(example.locate())"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == str(tmp_path / "installed/otel_llm_cost/demo/support_app/app.py")
 
 
 def test_the_app_has_no_line_of_ours_but_tags() -> None:
@@ -178,7 +185,7 @@ def test_the_app_has_no_line_of_ours_but_tags() -> None:
         assert "opentelemetry" not in source.read_text().replace("opentelemetry-instrument", "")
 
 
-def _until(condition: object, seconds: float) -> None:
+def _until(condition: Callable[[], bool], seconds: float) -> None:
     until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:  # type: ignore[operator]
+    while not condition() and time.monotonic() < until:
         time.sleep(0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -156,3 +157,16 @@ def test_the_provider_runs_alone_on_the_standard_library(tmp_path: Path) -> None
     )
     assert done.stderr == ""
     assert float(done.stdout) > 0
+
+
+def test_the_provider_can_be_tried_by_hand_and_shows_its_bill() -> None:
+    command = [sys.executable, "-m", package.__name__]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[1].removeprefix("OPENAI_BASE_URL=")
+        assert process.stdout.readline() == "export OPENAI_API_KEY=any ANTHROPIC_API_KEY=any\n"
+        with OpenAI(base_url=url, api_key="any") as client:
+            client.embeddings.create(model="text-embedding-3-small", input="one two")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read().splitlines()[-1] == "total 0.00000004 USD"
+    assert process.returncode == 0

@@ -150,5 +150,6 @@ def _how_to_reach(collector: Started, store: str, folder: Path) -> str:
         f"The collector is still up (process {collector.pid}): OTLP on http://{_address(collector, 'http')}, "
         f"health on http://{_address(collector, 'ui')}/healthz\n"
         f"  ask it   otel-llm-cost report --store {store} --by team,feature\n"
-        f"  stop it  kill {collector.pid} && rm -r {folder}"
+        f"  stop it  kill {collector.pid}\n"
+        f"Its ledger stays in {folder} until you remove it."
     )
