@@ -112,6 +112,17 @@ class Settings(BaseModel):
         default_factory=dict,
         description="Allocation tags of everything this process does, as team=search,feature=rank.",
     )
+    baggage_keys: str = Field(
+        "team,feature,environment,customer_id",
+        description=(
+            "Tags that may cross services in W3C baggage, with commas between; none: none. "
+            "LLM providers never get any."
+        ),
+    )
+    metric_tags: str = Field(
+        "team,feature,environment",
+        description="Tags that are dimensions of metrics; with customer_id, mind the number of series.",
+    )
     self_hosted: Pairs = Field(
         default_factory=dict,
         description="Hosts that serve models themselves, and the provider name to book them under.",
