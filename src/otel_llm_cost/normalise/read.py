@@ -67,6 +67,8 @@ class Normaliser:
         failed = emitted.failed or shape.value(attributes, "error_type") is not None
         if (reason := shape.refusal(attributes, operation, bool(totals))) is not None:
             return Passed(reason, emitted)
+        if emitted.is_record and not emitter.events and emitted.name not in self.tables.events:
+            return Passed(f"event {emitted.name}", emitted)
         provider = self._provider(shape, attributes)
         call = Call(
             call_id="",
@@ -140,6 +142,9 @@ class Normaliser:
         tables = self.tables
         raw = shape.text(attributes, "provider") or shape.emitter.provider
         provider = tables.providers.get(raw.lower(), raw) if raw else ""
+        if not provider:
+            model = shape.text(attributes, "response_model") or shape.text(attributes, "request_model")
+            provider = next((who for start, who in tables.models.items() if model.startswith(start)), "")
         host = shape.text(attributes, "server_address")
         if host in self.self_hosted:
             return self.self_hosted[host]
@@ -156,7 +161,9 @@ class Normaliser:
 
 def _matches(emitter: Emitter, emitted: Emitted) -> bool:
     if emitter.events:
-        return emitted.is_record and emitted.name in emitter.events
+        if not emitted.is_record or emitted.name not in emitter.events:
+            return False
+        return not emitter.scope or "." in emitted.name or emitted.scope.startswith(emitter.scope)
     if emitter.resource and any(emitted.resource.get(k) == v for k, v in emitter.resource.items()):
         return True
     if emitter.scope and emitted.scope.startswith(emitter.scope):

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otel_llm_cost.normalise.tables import Emitter, Tables
+from otel_llm_cost.normalise.tables import Emitter, Lists, Tables
 from otel_llm_cost.pricing.normalise.quantity import tokens
 
 MAX_TAG_LENGTH = 512
@@ -30,23 +30,14 @@ class Shape:
         self.packed = tuple(name for name in emitter.unpack if name in names)
         present = frozenset(names)
         self._tables = tables
-        self._fields = {field: _first(candidates, present) for field, candidates in tables.fields.items()}
-        self._usage = [
-            (kind, name)
-            for kind, candidates in tables.usage.items()
-            if (name := _first(candidates, present)) is not None
-        ]
-        self._cost = _first(tables.reported_cost, present)
-        self._terms = [
-            (term, name)
-            for term, candidates in tables.terms.items()
-            if (name := _first(candidates, present)) is not None
-        ]
-        self._tags = [
-            (tag, name)
-            for tag, candidates in tables.tags.items()
-            if (name := _first(candidates, present)) is not None
-        ]
+        self._fields = {
+            field: _first((*emitter.fields.get(field, ()), *candidates), present)
+            for field, candidates in tables.fields.items()
+        }
+        self._usage = _found(emitter.usage, tables.usage, present)
+        self._cost = _first((*emitter.reported_cost, *tables.reported_cost), present)
+        self._terms = _found(emitter.terms, tables.terms, present)
+        self._tags = _found(emitter.tags, tables.tags, present)
         self._tags += [
             (name[len(prefix) :], name)
             for name in names
@@ -62,7 +53,8 @@ class Shape:
     def text(self, attributes: Mapping[str, Any], field: str) -> str:
         """The same as text, empty when it is not there."""
         name = self._fields[field]
-        return "" if name is None else str(attributes[name])[:MAX_TAG_LENGTH]
+        # Some emitters write every value as JSON, text in quotes.
+        return "" if name is None else str(attributes[name])[:MAX_TAG_LENGTH].strip('"')
 
     def totals(self, attributes: Mapping[str, Any], flags: list[str]) -> dict[str, int]:
         """The token counts that are numbers."""
@@ -98,15 +90,18 @@ class Shape:
     def refusal(self, attributes: Mapping[str, Any], operation: str, has_usage: bool) -> str | None:
         """Why this is no billable request; None when it is one."""
         emitter = self.emitter
+        if emitter.skip:
+            return emitter.skip
         for name, values in emitter.never.items():
-            if str(attributes.get(name)) in values:
+            if name in attributes and _is_among(attributes[name], values):
                 return f"{name} is {attributes[name]}"
         for name, values in emitter.billable.items():
-            if name in attributes and str(attributes[name]) not in values:
+            if name in attributes and not _is_among(attributes[name], values):
                 return f"{name} is {attributes[name]}"
         if operation in self._tables.never:
             return f"operation is {operation}"
-        known = operation in self._tables.billable or any(name in attributes for name in emitter.billable)
+        known = bool(emitter.events) or operation in self._tables.billable
+        known = known or any(name in attributes for name in emitter.billable)
         if not known and not has_usage:
             return "neither a known operation nor usage"
         if self._fields["request_model"] is None and self._fields["response_model"] is None:
@@ -115,19 +110,44 @@ class Shape:
 
     def operation(self, attributes: Mapping[str, Any]) -> str:
         """The operation of an emitter that does not name it."""
-        return "embeddings" if any(name.startswith("embedding") for name in attributes) else "chat"
+        for name, values in self.emitter.embeddings.items():
+            if name in attributes and _is_among(attributes[name], values):
+                return "embeddings"
+        return self.emitter.operation or "chat"
 
     def unpacked(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes, with JSON or Python text in them spread out under the emitter's prefixes."""
         spread = {name: value for name, value in attributes.items() if name not in self.packed}
         for name in self.packed:
-            for key, value in _object(attributes[name]).items():
-                spread.setdefault(self.emitter.unpack[name] + str(key), value)
+            _spread(self.emitter.unpack[name], _object(attributes[name]), spread)
         return spread
 
 
 def _first(candidates: Iterable[str], present: Iterable[str]) -> str | None:
     return next((name for name in candidates if name in present), None)
+
+
+def _found(own: Lists, general: Lists, present: frozenset[str]) -> list[tuple[str, str]]:
+    """What → the attribute that holds it, of everything that is present."""
+    kinds = dict.fromkeys((*general, *own))
+    names = ((kind, _first((*own.get(kind, ()), *general.get(kind, ())), present)) for kind in kinds)
+    return [(kind, name) for kind, name in names if name is not None]
+
+
+def _is_among(value: Any, values: tuple[str, ...]) -> bool:
+    """Whether an attribute has one of the values; `*end` stands for every one that ends so."""
+    text = ("true" if value else "false") if isinstance(value, bool) else str(value).strip('"')
+    if text in values:
+        return True
+    return any(one.startswith("*") and text.endswith(one[1:]) for one in values)
+
+
+def _spread(prefix: str, found: Mapping[Any, Any], into: dict[str, Any]) -> None:
+    for key, value in found.items():
+        if isinstance(value, Mapping):
+            _spread(f"{prefix}{key}.", value, into)
+        else:
+            into.setdefault(f"{prefix}{key}", value)
 
 
 def _object(text: Any) -> dict[Any, Any]:

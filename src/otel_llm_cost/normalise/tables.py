@@ -16,6 +16,9 @@ PACKED = "tables.json"
 """Packed from the YAML files beside it (`python -m otel_llm_cost.normalise.pack`): an app reads no YAML."""
 
 
+Lists = Mapping[str, tuple[str, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Emitter:
     """One row of emitters.yaml."""
@@ -25,13 +28,21 @@ class Emitter:
     scope: tuple[str, ...] = ()
     has: tuple[str, ...] = ()
     resource: Mapping[str, str] = field(default_factory=dict)
-    events: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    billable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    never: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    events: tuple[str, ...] = ()
+    billable: Lists = field(default_factory=dict)
+    never: Lists = field(default_factory=dict)
+    embeddings: Lists = field(default_factory=dict)
+    skip: str = ""
     input_includes_cache: Mapping[str, bool] = field(default_factory=dict)
     output_includes_reasoning: Mapping[str, bool] = field(default_factory=dict)
+    fields: Lists = field(default_factory=dict)
+    usage: Lists = field(default_factory=dict)
+    terms: Lists = field(default_factory=dict)
+    tags: Lists = field(default_factory=dict)
+    reported_cost: tuple[str, ...] = ()
     unpack: Mapping[str, str] = field(default_factory=dict)
     provider: str = ""
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +50,19 @@ class Tables:
     """All tables, ready for use. Field by field as in names.yaml."""
 
     emitters: tuple[Emitter, ...]
-    fields: Mapping[str, tuple[str, ...]]
-    usage: Mapping[str, tuple[str, ...]]
+    fields: Lists
+    usage: Lists
     reported_cost: tuple[str, ...]
-    terms: Mapping[str, tuple[str, ...]]
-    tags: Mapping[str, tuple[str, ...]]
+    terms: Lists
+    tags: Lists
     tag_prefixes: tuple[str, ...]
     billable: frozenset[str]
     never: frozenset[str]
     providers: Mapping[str, str]
     hosts: Mapping[str, str]
     host_corrects: frozenset[str]
+    events: frozenset[str]
+    models: Mapping[str, str]
     unique_response_ids: frozenset[str]
     default_cache_write: Mapping[str, str]
 
@@ -77,6 +90,8 @@ class Tables:
             providers=names["providers"],
             hosts=names["hosts"],
             host_corrects=frozenset(names["host_corrects"]),
+            events=frozenset(names["events"]),
+            models=names["models"],
             unique_response_ids=frozenset(names["unique_response_ids"]),
             default_cache_write=names["default_cache_write"],
         )
@@ -102,14 +117,22 @@ def _emitter(row: Mapping[str, Any], file: Path | None) -> Emitter:
         source=row.get("source", ""),
         scope=tuple(row.get("scope", ())),
         has=tuple(row.get("has", ())),
-        resource=row.get("resource", {}),
-        events=row.get("events", {}),
+        events=tuple(row.get("events", ())),
+        reported_cost=tuple(row.get("reported_cost", ())),
         billable=_lists(row.get("billable", {})),
         never=_lists(row.get("never", {})),
+        embeddings=_lists(row.get("embeddings", {})),
+        fields=_lists(row.get("fields", {})),
+        usage=_lists(row.get("usage", {})),
+        terms=_lists(row.get("terms", {})),
+        tags=_lists(row.get("tags", {})),
+        resource=row.get("resource", {}),
+        skip=row.get("skip", ""),
         input_includes_cache=_by_provider(row.get("input_includes_cache", True)),
         output_includes_reasoning=_by_provider(row.get("output_includes_reasoning", True)),
         unpack=row.get("unpack", {}),
         provider=row.get("provider", ""),
+        operation=row.get("operation", ""),
     )
 
 

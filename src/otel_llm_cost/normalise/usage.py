@@ -41,6 +41,7 @@ def count(
     input_, output = totals.get("input"), totals.get("output")
     total = totals.get("total")
     if input_ is not None:
+        input_ += totals.get("extra_input", 0)
         if cache_inside and read + write > input_:
             cache_inside, rule = False, f"{rule}; cache exceeds input, so it is outside"
         elif cache_inside and read + write and output is not None and total == input_ + output + read + write:
