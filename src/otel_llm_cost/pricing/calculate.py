@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.cost import Component, Cost, Status, from_text
-from otel_llm_cost.core.units import UNIT
+from otel_llm_cost.core.units import INPUT_UNITS, UNIT
 from otel_llm_cost.core.usage import Quantity, Usage
 from otel_llm_cost.pricing.keys import KEY_OF_UNIT
 from otel_llm_cost.pricing.normalise.quantity import contradicts
@@ -66,7 +66,10 @@ def lines(
     """The arithmetic of one usage: components, their sum in atto-dollars, and units that have no rate."""
     rates = vector.base
     if vector.tiers:
-        prompt = usage.input_tokens
+        prompt: Quantity = 0
+        for unit, quantity in usage.items():
+            if unit in INPUT_UNITS:
+                prompt += quantity
         for threshold, tier in vector.tiers:
             if prompt > threshold:
                 rates = tier

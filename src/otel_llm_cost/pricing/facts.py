@@ -16,6 +16,7 @@ Tiers = tuple[tuple[int, Fraction], ...]
 UnitPrices = dict[str, Tiers]
 """Unit → dollars per published quantity, by prompt size."""
 
+MOST_MODELS = 10_000
 EVERY_PROVIDER = "*"
 STANDARD = "standard"
 """The mode of an ordinary call; others are batch, flex, priority, fast, ultrafast …"""
@@ -129,6 +130,22 @@ class Facts:
     aliases: list[Alias] = field(default_factory=list)
     discounts: list[Discount] = field(default_factory=list)
     deployments: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+
+    _about: dict[tuple[str, str], Facts] = field(default_factory=dict, repr=False, compare=False)
+
+    def about(self, provider: str, model: str) -> Facts:
+        """The facts that name a model; remembered, since matching every pattern is most of a look-up."""
+        found = self._about.get((provider, model))
+        if found is None:
+            if len(self._about) >= MOST_MODELS:
+                self._about.clear()
+            found = self._about[provider, model] = Facts(
+                [fact for fact in self.prices if fact.scope.names(provider, model)],
+                [fact for fact in self.rules if fact.scope.names(provider, model)],
+                [fact for fact in self.aliases if fact.scope.names(provider, model)],
+                [fact for fact in self.discounts if fact.scope.names(provider, model)],
+            )
+        return found
 
     def __add__(self, other: Facts) -> Facts:
         return Facts(

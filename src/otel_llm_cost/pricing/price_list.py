@@ -6,7 +6,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +82,8 @@ class PriceList:
     @classmethod
     def with_facts(cls, own: Facts) -> PriceList:
         """The default list with facts on top of it."""
+        from importlib import metadata  # 20 ms that only who prices pays
+
         ours, digest = overlay()
         return cls(ours + own, f"genai-prices {metadata.version('genai-prices')} + overlay {digest}")
 

@@ -76,6 +76,7 @@ def resolve(request: Request, facts: Facts, database: Database, version: str) ->
 
 def _resolve(request: Request, facts: Facts, database: Database, version: str) -> Vector:
     name = _alias(request, facts)
+    facts = facts.about(request.provider, name)
     entry = database.find(request.provider, name)
     about = _About(request, name)
     modes = wording.mode(request.provider, request.terms)
@@ -105,13 +106,13 @@ def _resolve(request: Request, facts: Facts, database: Database, version: str) -
 
 @dataclass(slots=True)
 class _About:
-    """The request, and the test whether a fact is about it; edges of every fact asked are remembered."""
+    """The request, and whether a fact that names its model applies; edges of every fact asked are kept."""
 
     request: Request
     name: str
 
     def applies(self, scope: Scope) -> bool:
-        if not scope.names(self.request.provider, self.name) or not scope.fits(self.request.terms):
+        if not scope.fits(self.request.terms):
             return False
         self.request.edges += scope.edges(self.request.moment)
         return scope.holds(self.request.moment)
@@ -209,7 +210,7 @@ def _contract(about: _About, mode: str, prices: Prices, facts: Facts) -> Prices:
 def _alias(request: Request, facts: Facts) -> str:
     name = model_name(request.model)
     about = _About(request, name)
-    for alias in facts.aliases:
+    for alias in facts.about(request.provider, name).aliases:
         if about.applies(alias.scope):
             return alias.model
     return name
