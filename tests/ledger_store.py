@@ -22,7 +22,7 @@ from otel_llm_cost.sinks.dsn import Embedded
 NOW = datetime(2026, 11, 24, 15, 20, 30, tzinfo=timezone.utc)
 SECOND = 10**9
 RATES = {"input_uncached": "2.5", "cache_read": "1.25", "cache_write_5m": "3.75", "output": "10"}
-"""USD per million."""
+"""USD per million; other units have no price here."""
 
 _numbers = itertools.count()
 
@@ -39,7 +39,7 @@ def cost_of(usage: Usage, **about: Any) -> Cost:
             unit, quantity, Decimal(RATES[unit]), 10**6, from_text(Decimal(RATES[unit]) * quantity / 10**6)
         )
         for unit, quantity in usage.items()
-        if quantity
+        if quantity and unit in RATES
     )
     total = sum(line.atto for line in lines)
     values: dict[str, Any] = {

@@ -44,16 +44,16 @@ Location = Embedded | Server
 
 def parse(dsn: str) -> Location:
     """The location that a DSN names. Raises ConfigError, never with the DSN's password in it."""
+    if "?" in dsn or "#" in dsn:
+        raise ConfigError(
+            "the store's DSN has a '?' or '#', which it has no use for; in a user name or password write "
+            "them as %3F and %23"
+        )
     try:
         parts = urlsplit(dsn)
         port = parts.port
     except ValueError:
         raise ConfigError(f"the store's DSN cannot be read; expected {FORMS}") from None
-    if parts.query or parts.fragment:
-        raise ConfigError(
-            "the store's DSN has a '?' or '#', which it has no use for; in a user name or password write "
-            "them as %3F and %23"
-        )
     if parts.scheme == "chdb":
         return _embedded(parts.netloc, unquote(parts.path))
     if parts.scheme in ("clickhouse", "clickhouses"):

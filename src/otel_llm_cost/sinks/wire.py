@@ -82,5 +82,5 @@ def decode(body: bytes) -> Result:
             for row in answer["rows"]
         ]
         return Result(tuple(answer["columns"]), rows)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise ValueError(f"not a query's result: {error}") from error
