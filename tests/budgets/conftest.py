@@ -30,6 +30,8 @@ def run_redis(folder: Path, *options: str) -> Iterator[tuple[int, subprocess.Pop
     if program is None:
         pytest.skip("redis-server is not installed")
     port = free_port()
+    while port > 55_000:  # a cluster's bus listens 10,000 above
+        port = free_port()
     process = subprocess.Popen(
         [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options],
         stdout=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -111,30 +111,43 @@ class Refill:
         """`obtain` on a thread of ours. A task that is cancelled meanwhile gives back what it got."""
         if self._executor is None:
             self._executor = ThreadPoolExecutor(2, "otel-llm-cost-budgets")
-        waiting = self._executor.submit(self.obtain, facets, amounts, now)
+        waiting = self._queue(facets, amounts, now)  # so that the exchange of another task asks for this, too
+        job = self._executor.submit(self._take_turn, facets, amounts, now, waiting)
         try:
-            return await asyncio.wrap_future(waiting)
+            return await asyncio.wrap_future(job)
         except asyncio.CancelledError:
-            waiting.add_done_callback(self._give_back)
+            job.add_done_callback(lambda job: self._give_back(job, waiting))
             raise
 
-    def _give_back(self, waiting: object) -> None:
-        answer = None if waiting.cancelled() else waiting.result()  # type: ignore[attr-defined]
-        if isinstance(answer, Hold):
+    def _give_back(self, job: Future[Hold | Lack], waiting: dict[Share, int]) -> None:
+        if job.cancelled():
+            self._leave_queue(waiting)
+        elif isinstance(answer := job.result(), Hold):
             self._book.release(answer)
 
     def obtain(self, facets: Facets, amounts: Amounts, now: int) -> Hold | Lack:
         """Reserve, with the store's help where needed. May block."""
-        waiting: dict[Share, int] = {}
+        return self._take_turn(facets, amounts, now, self._queue(facets, amounts, now))
+
+    def _take_turn(
+        self, facets: Facets, amounts: Amounts, now: int, waiting: dict[Share, int]
+    ) -> Hold | Lack:
         try:
-            with self._lock:
-                self._wait(lacking(self._book.scope(facets, now).hard, amounts), amounts, waiting)
             with self._exchanging:
                 return self._obtain(facets, amounts, now, waiting)
         finally:
-            with self._lock:
-                for share, amount in waiting.items():
-                    share.stop_waiting(amount)
+            self._leave_queue(waiting)
+
+    def _queue(self, facets: Facets, amounts: Amounts, now: int) -> dict[Share, int]:
+        waiting: dict[Share, int] = {}
+        with self._lock:
+            self._wait(lacking(self._book.scope(facets, now).hard, amounts), amounts, waiting)
+        return waiting
+
+    def _leave_queue(self, waiting: dict[Share, int]) -> None:
+        with self._lock:
+            for share, amount in waiting.items():
+                share.stop_waiting(amount)
 
     @staticmethod
     def _wait(short: Sequence[Share], amounts: Amounts, waiting: dict[Share, int]) -> None:
