@@ -35,9 +35,9 @@ def strings(value: Any) -> Iterator[str]:
 
 def test_the_files_in_the_repository_are_the_ones_the_panels_give() -> None:
     for name, make in FILES.items():
-        assert (ROOT / "dashboards/generated" / name).read_text("utf-8") == make(), "run `make golden`"
-    folder = ROOT / "dashboards/generated"
-    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
+        assert (ROOT / "dashboards" / name).read_text("utf-8") == make(), "run `make golden`"
+    folder = ROOT / "dashboards"
+    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}
     assert on_disk == set(FILES), "a file that no panel gives"
 
 
@@ -92,29 +92,29 @@ def test_every_variable_in_use_is_defined(dashboard: Dashboard) -> None:
 
 @every_dashboard
 def test_a_dashboard_is_the_same_text_every_time(dashboard: Dashboard) -> None:
-    text = FILES[f"{dashboard.name}.json"]()
-    assert text == FILES[f"{dashboard.name}.json"]()
+    text = FILES[f"generated/{dashboard.name}.json"]()
+    assert text == FILES[f"generated/{dashboard.name}.json"]()
     assert json.loads(text) == render(dashboard)
 
 
 def test_check_lists_what_differs_and_build_mends_it(tmp_path: Path) -> None:
-    runner, folder = CliRunner(), ["--folder", str(tmp_path / "generated")]
+    runner, folder = CliRunner(), ["--folder", str(tmp_path)]
     missing = runner.invoke(command, ["check", *folder])
     assert missing.exit_code == 1
-    assert missing.stdout.splitlines() == [f"{tmp_path}/generated/{name}: missing" for name in FILES]
+    assert missing.stdout.splitlines() == [f"{tmp_path}/{name}: missing" for name in FILES]
     assert "dashboards build" in missing.stderr
 
     assert runner.invoke(command, ["build", *folder]).exit_code == 0
     assert runner.invoke(command, ["check", *folder]).exit_code == 0
 
     first = next(iter(FILES))
-    (tmp_path / "generated" / first).write_text("{}")
+    (tmp_path / first).write_text("{}")
     changed = runner.invoke(command, ["check", *folder])
     assert (changed.exit_code, changed.stdout) == (
         1,
-        f"{tmp_path}/generated/{first}: differs from the panels\n",
+        f"{tmp_path}/{first}: differs from the panels\n",
     )
-    assert runner.invoke(command, ["build", *folder]).stdout == f"{tmp_path}/generated/{first}\n"
+    assert runner.invoke(command, ["build", *folder]).stdout == f"{tmp_path}/{first}\n"
 
 
 def test_a_panel_that_names_nothing_known_is_refused() -> None:

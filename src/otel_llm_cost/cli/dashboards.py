@@ -9,7 +9,7 @@ import click
 
 from otel_llm_cost.panels.generated import FILES, differences
 
-DEFAULT_FOLDER: Final = Path("dashboards/generated")
+DEFAULT_FOLDER: Final = Path("dashboards")
 
 folder_option = click.option(
     "--folder",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from otel_llm_cost.ledger import (
+    queries_alerts,
     queries_budget,
     queries_economics,
     queries_efficiency,
@@ -150,6 +151,7 @@ QUERIES: dict[str, Query] = {
         *queries_efficiency.QUERIES,
         *queries_economics.QUERIES,
         *queries_quality.QUERIES,
+        *queries_alerts.QUERIES,
         *queries_budget.QUERIES,
     )
 }

@@ -1,4 +1,4 @@
-"""Which files are generated from the panels, and whether the ones on disk are up to date."""
+"""Which files are generated from panels and rules, and whether the ones on disk are up to date."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from otel_llm_cost.core.errors import StoreError
-from otel_llm_cost.panels import grafana
+from otel_llm_cost.panels import alerting, grafana
 from otel_llm_cost.panels.dashboards import DASHBOARDS
 
 FILES: Final[dict[str, Callable[[], str]]] = {
-    f"{dashboard.name}.json": partial(grafana.text, dashboard) for dashboard in DASHBOARDS
+    **{f"generated/{dashboard.name}.json": partial(grafana.text, dashboard) for dashboard in DASHBOARDS},
+    "provisioning/alerting/rules.json": alerting.rules_text,
 }
-"""File name → its text."""
+"""Path below `dashboards/` → text of the file."""
 
 
 def differences(folder: Path) -> list[tuple[str, str]]:
