@@ -97,6 +97,16 @@ class Settings(BaseModel):
     price_overrides: Path | None = Field(
         None, description="YAML file with your own prices; they win over every other source."
     )
+    prices: list[dict[str, Any]] = Field(
+        default_factory=list, description="Your own prices, in the form of the overrides file."
+    )
+    contract: list[dict[str, Any]] = Field(
+        default_factory=list, description="Discounts and fixed rates that you negotiated, dated and scoped."
+    )
+    providers: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What opaque names stand for: providers.azure.deployments, providers.bedrock.profiles.",
+    )
     mode: Literal["auto", "own", "off-span"] = Field(
         "auto",
         description=(
@@ -162,6 +172,7 @@ def load(
     if file is not None:
         values, lines = read_mapping(file)
         _refuse_unknown(values, lines, file)
+        _refuse_wrong_prices(values, lines, file)
         places = dict.fromkeys(values, str(file))
     for name in Settings.model_fields:
         if text := environ.get(variable(name)):
@@ -173,6 +184,15 @@ def load(
     except ValidationError as error:
         sentences = (_explain(details, places, lines) for details in error.errors(include_url=False))
         raise ConfigError("; ".join(sentences)) from None
+
+
+def _refuse_wrong_prices(values: Mapping[str, Any], lines: Lines, file: Path) -> None:
+    """Price sections are read by pricing, which knows their form; here, while their lines are known."""
+    sections = {name: values[name] for name in ("prices", "contract", "providers") if values.get(name)}
+    if sections:
+        from otel_llm_cost.pricing.facts_file import Place, parse  # only who has prices pays for it
+
+        parse(sections, Place(str(file), lines), "override")
 
 
 def variable(name: str) -> str:

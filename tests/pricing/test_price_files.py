@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.pricing.calls import call, cost
 
+from otel_llm_cost import config
 from otel_llm_cost.core.errors import ConfigError
 from otel_llm_cost.pricing import PriceList
 
@@ -116,4 +117,15 @@ def test_dates_that_touch_do_not_overlap(tmp_path: Path) -> None:
 def test_a_main_configuration_may_hold_the_same_sections_among_others(tmp_path: Path) -> None:
     file = tmp_path / "otel-llm-cost.yaml"
     file.write_text("grpc_port: 0\ncontract:\n  - {provider: openai, discount: 0.5}\n")
-    assert cost(call(), PriceList.load(None, file)).exact == "0.001125"
+    assert cost(call(), PriceList.of_settings(config.load(file, {}))).exact == "0.001125"
+    own = tmp_path / "prices.yaml"
+    own.write_text("prices:\n  - {provider: openai, model: gpt-5, output_mtok: 20}\n")
+    file.write_text(f"{file.read_text()}price_overrides: {own}\n")
+    assert cost(call(), PriceList.of_settings(config.load(file, {}))).exact == "0.002625"
+
+
+def test_a_wrong_price_in_the_main_configuration_names_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "otel-llm-cost.yaml"
+    file.write_text("grpc_port: 0\ncontract:\n  - {provider: openai, discount: 50}\n")
+    with pytest.raises(ConfigError, match=r"otel-llm-cost\.yaml:3: contract\.0\.discount"):
+        config.load(file, {})

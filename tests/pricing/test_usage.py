@@ -458,6 +458,16 @@ def test_a_folded_stream_holds_no_content() -> None:
     }
     for api, event in events.items():
         assert "secret" not in json.dumps(fold(api, None, event))
+    response = {
+        "output": [
+            {"type": "message", "content": "secret"},
+            {"type": "web_search_call", "action": {"query": "secret"}},
+        ],
+        "tools": [{"type": "image_generation", "model": "gpt-image-2", "description": "secret"}],
+    }
+    assert "secret" not in json.dumps(
+        fold("responses", None, {"type": "response.completed", "response": response})
+    )
 
 
 def test_bedrock_invoke_stream_ends_with_metrics() -> None:

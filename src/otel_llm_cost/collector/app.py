@@ -83,7 +83,7 @@ class _Collector:
         self.spool = spool
         self.counters = Counters()
         self.token = living.new_token()
-        prices = PriceList.load(settings.price_overrides) if settings.price_overrides else PriceList.default()
+        prices = PriceList.of_settings(settings)
         bookkeeper = Bookkeeper(
             spool.reader,
             Normaliser(self_hosted=settings.self_hosted),

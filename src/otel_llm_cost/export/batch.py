@@ -46,8 +46,7 @@ class Reader:
             )
         self.location = location
         self._normaliser = Normaliser(self_hosted=settings.self_hosted)
-        overrides = settings.price_overrides
-        self._prices = PriceList.load(overrides) if overrides else PriceList.default()
+        self._prices = PriceList.of_settings(settings)
         self._seen: OrderedDict[str, str] = OrderedDict()
 
     def read(self, emitted: Sequence[Emitted]) -> Batch:

@@ -81,12 +81,10 @@ class Place:
         return ConfigError(f"{self}: {key}: {expected}")
 
 
-def parse(
-    values: Mapping[str, Any], place: Place, layer: str, *, allow_other_sections: bool = False
-) -> Facts:
+def parse(values: Mapping[str, Any], place: Place, layer: str) -> Facts:
     """All facts of one parsed file. Raises ConfigError for the first wrong entry."""
     for section in values:
-        if section not in SECTIONS and not allow_other_sections:
+        if section not in SECTIONS:
             raise place.at(section).wrong(f"not a known section{_did_you_mean(section, SECTIONS)}")
     calendars = {
         name: _calendar(entry, place.at("calendars", name))

@@ -49,24 +49,37 @@ class PriceList:
         return PriceList.load()
 
     @classmethod
-    def load(cls, overrides: Path | None = None, config: Path | None = None) -> PriceList:
+    def load(cls, overrides: Path | None = None) -> PriceList:
         """The default list with a user's own prices, contract and deployments.
 
-        overrides: a YAML file with `prices:`, `contract:` or `providers:`. config: the main configuration,
-        which may hold the same sections. Raises ConfigError naming file, line and key.
+        overrides: a YAML file with `prices:`, `contract:` or `providers:`. Raises ConfigError naming file,
+        line and key.
         """
         own = Facts()
-        for file, whole in ((overrides, True), (config, False)):
-            if file is not None:
-                from otel_llm_cost.marked_yaml import read_mapping  # only who has a file pays for it
+        if overrides is not None:
+            from otel_llm_cost.marked_yaml import read_mapping  # only who has a file pays for it
 
-                values, lines = read_mapping(file)
-                own += parse(values, Place(str(file), lines), "override", allow_other_sections=not whole)
+            values, lines = read_mapping(overrides)
+            own = parse(values, Place(str(overrides), lines), "override")
         prices = cls.with_facts(own)
         if own.prices:
             prices._database = Database()
             _refuse_suspicious(own, prices._database)
         return prices
+
+    @classmethod
+    def of_settings(cls, settings: Any) -> PriceList:
+        """The list that the configuration asks for (`price_overrides`, `prices`, `contract`, `providers`).
+
+        Raises ConfigError naming file, line and key.
+        """
+        prices = cls.load(settings.price_overrides) if settings.price_overrides else cls.default()
+        sections = {
+            name: value
+            for name in ("prices", "contract", "providers")
+            if (value := getattr(settings, name, None))
+        }
+        return prices.plus(sections, "config") if sections else prices
 
     @classmethod
     def of(cls, values: Mapping[str, Any], name: str = "prices") -> PriceList:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from otel_llm_cost.core.usage import Quantity
@@ -12,6 +11,7 @@ from otel_llm_cost.pricing.normalise.quantity import quantity
 from otel_llm_cost.pricing.normalise.reading import Reading, compact, get, sequence, text
 from otel_llm_cost.pricing.normalise.reported import reported_cost
 from otel_llm_cost.pricing.normalise.tokens import Shape, by_path, read_tokens, usage_of
+from otel_llm_cost.pricing.normalise.tools import count_xai_tools
 
 _DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
 
@@ -98,7 +98,7 @@ def read(payload: Any, provider: str, terms: dict[str, str]) -> Reading:
             if "output_reasoning" in quantities:  # it has its own price here, so it is no part of output
                 shape = replace(shape, reasoning=())
         quantities |= read_tokens(usage, shape, flags)
-        _xai_tools(usage, quantities)
+        count_xai_tools(usage, quantities)
     return Reading(
         usage=usage_of(quantities),
         usage_source="provider" if quantities else "missing",
@@ -126,30 +126,3 @@ def served_terms(payload: Any, usage: Any) -> dict[str, str]:
     if isinstance(size, str) and size:
         terms["search_context"] = size.lower()
     return terms
-
-
-XAI_TOOLS: Mapping[str, str] = {
-    "web_search_calls": "web_searches",
-    "x_search_calls": "social_searches",
-    "code_interpreter_calls": "code_executions",
-    "file_search_calls": "file_searches",
-    "document_search_calls": "file_searches",
-    "SERVER_SIDE_TOOL_WEB_SEARCH": "web_searches",
-    "SERVER_SIDE_TOOL_X_SEARCH": "social_searches",
-    "SERVER_SIDE_TOOL_CODE_EXECUTION": "code_executions",
-    "SERVER_SIDE_TOOL_COLLECTIONS_SEARCH": "file_searches",
-    "SERVER_SIDE_TOOL_ATTACHMENT_SEARCH": "file_searches",
-}
-"""xAI's names of server-side tool calls → unit (docs.x.ai/developers/tools, checked 2026-11-24)."""
-
-
-def _xai_tools(usage: Any, quantities: dict[str, Quantity]) -> None:
-    details = get(usage, "server_side_tool_usage_details")
-    if isinstance(details, Mapping):
-        for name, count in details.items():
-            if (unit := XAI_TOOLS.get(name)) and isinstance(count, (int, Decimal)) and count > 0:
-                quantities[unit] = quantities.get(unit, 0) + count
-    else:
-        for name in sequence(get(usage, "server_side_tools_used")):
-            if unit := XAI_TOOLS.get(str(name)):
-                quantities[unit] = quantities.get(unit, 0) + 1

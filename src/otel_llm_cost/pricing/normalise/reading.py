@@ -23,6 +23,7 @@ class Reading:
 
     usage_source: provider (a whole body), stream (folded events) or missing (no usage in it).
     flags: contradictions found in the usage, and `output_missing`. Counts that contradict were clamped.
+    sessions: ids of the code-interpreter containers that `code_sessions` counts (see `pricing.sessions`).
     """
 
     usage: Usage = field(default_factory=Usage)
@@ -35,6 +36,7 @@ class Reading:
     flags: tuple[str, ...] = ()
     finish_reasons: tuple[str, ...] = ()
     raw_usage: str = ""
+    sessions: tuple[str, ...] = ()
 
 
 def get(node: Any, *path: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from otel_llm_cost.pricing.normalise.messages import INCOMPLETE
 from otel_llm_cost.pricing.normalise.reading import first, get, sequence
+from otel_llm_cost.pricing.normalise.tools import billing_items, billing_tools
 
 State = dict[str, Any]
 Fold = Callable[[State, Any], None]
@@ -31,11 +32,14 @@ def fold_responses(state: State, event: Any) -> None:
         _keep(
             state,
             response,
-            *("object", "id", "model", "status", "service_tier", "usage", "tool_usage", "tools"),
-            *("incomplete_details", "output"),
+            *("object", "id", "model", "status", "service_tier", "usage", "tool_usage", "incomplete_details"),
         )
+        if (items := get(response, "output")) is not None:
+            state["output"] = billing_items(items) or state.get("output", [])
+        if (tools := get(response, "tools")) is not None:
+            state["tools"] = billing_tools(tools)
     elif get(event, "type") == "response.output_item.done" and get(event, "item") is not None:
-        state["output"] = [*sequence(state.get("output")), get(event, "item")]
+        state["output"] = [*sequence(state.get("output")), *billing_items([get(event, "item")])]
     elif get(event, "object") == "response":
         fold_responses(state, {"response": event})
 
