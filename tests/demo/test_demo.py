@@ -144,6 +144,24 @@ def test_a_collector_that_does_not_start_is_said_in_its_own_words(home: Path, tm
     assert "config.yaml" in last
 
 
+def test_an_app_that_fails_is_said_in_its_own_words(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    broken = tmp_path_factory.mktemp("broken")
+    (broken / "openai.py").write_text("raise ImportError('this openai is broken')\n")
+    done = subprocess.run(
+        COMMAND,
+        env=_environment(home) | {"PYTHONPATH": str(broken)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    last = done.stderr.splitlines()[-1]
+    assert last == "otel-llm-cost: the app failed (exit code 1): ImportError: this openai is broken"
+    assert list(home.iterdir()) == []
+
+
 def test_a_missing_sdk_says_what_to_install(home: Path, tmp_path: Path) -> None:
     program = (
         "import importlib.util, sys\n"

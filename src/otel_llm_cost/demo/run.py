@@ -6,9 +6,7 @@ provider (this process) ◄── HTTP ── app (opentelemetry-instrument) ─
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,22 +15,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from otel_llm_cost.core.errors import LLMCostError, MissingExtra
+from otel_llm_cost.core.errors import MissingExtra
 from otel_llm_cost.demo.check import Check, Story, compare
 from otel_llm_cost.demo.example import locate
-from otel_llm_cost.demo.processes import Started, ended_by_signals, instrumented
+from otel_llm_cost.demo.parties import Collector, run_app
+from otel_llm_cost.demo.processes import ended_by_signals, instrumented
 from otel_llm_cost.demo.provider import Provider
 from otel_llm_cost.sinks import Ledger, open_ledger
 
 NEEDED = ("openai", "anthropic", "clickhouse_connect", "chdb", "grpc", "uvicorn")
-_NEW_LEDGER_S = 30.0
-_APP_S = 45.0
 _LAST_ROWS_S = 15.0
 
 # What the app does to itself is in the app; this is what the provider does to it.
 RETRIED = "gpt-5-nano"
 CUT_OFF = "gpt-4.1"
-STORY = Story(cut_off="gpt-4.1-2025-04-14", unknown="gpt-next-preview", untagged=1)
+STORY = Story(cut_off=("gpt-4.1-2025-04-14",), unknown=("gpt-next-preview",), untagged=1)
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,6 @@ class Finished:
     """A demo that has run: the ledger to report from, over which period, and what the check found."""
 
     ledger: Ledger
-    store: str
     since: datetime
     until: datetime
     check: Check
@@ -73,69 +69,21 @@ def running(*, keep: bool, config: Path | None, say: Callable[[str], None]) -> I
         provider = ends.enter_context(Provider())
         provider.script("status=429,retry_after=0.2", model=RETRIED)
         provider.script("chunks=200,delay=0.02", model=CUT_OFF)
-        store = f"chdb://{folder}/ledger"
         say("starting a provider and a collector on this machine")
-        collector = _collector(store, config, folder, keeping)
+        collector = Collector(folder, config, keeping)
         say("running the example app under opentelemetry-instrument")
-        _run_app(script, provider, _address(collector, "http"), folder)
+        run_app(instrumented(script), provider, collector, folder)
         until = datetime.now(timezone.utc) + timedelta(hours=1)
         period = {"since": since, "until": until}
-        with open_ledger(store) as ledger:
-            _wait_for_rows(ledger, period, len(provider.requests))
+        with open_ledger(collector.store) as ledger:
+            wait_for_calls(ledger, period, len(provider.requests))
             check = compare(provider.bill, provider.requests, ledger, period, STORY)
-            kept = ""
-            if keep:
-                keeping.pop_all()
-                kept = _how_to_reach(collector, store, folder)
-            yield Finished(ledger, store, since, until, check, kept)
+            yield Finished(ledger, since, until, check, _how_to_reach(collector, folder) if keep else "")
+        if keep:
+            keeping.pop_all()
 
 
-def _collector(store: str, config: Path | None, folder: Path, ends: ExitStack) -> Started:
-    command = [sys.executable, "-m", "otel_llm_cost.cli", "collector", "--store", store]
-    command += ["--grpc-port", "0", "--http-port", "0", "--ui-port", "0"]
-    command += ["--config", str(config.resolve())] if config is not None else []
-    collector = Started("collector", command, _environment(), folder)
-    ends.callback(collector.end)
-    collector.line("ready ", _NEW_LEDGER_S)
-    return collector
-
-
-def _address(collector: Started, name: str) -> str:
-    ready = collector.line("ready ", 0.1)
-    return dict(pair.split("=", 1) for pair in ready.split()[1:])[name]
-
-
-def _run_app(script: Path, provider: Provider, endpoint: str, folder: Path) -> None:
-    env = _environment() | {
-        "OPENAI_BASE_URL": provider.openai_url,
-        "ANTHROPIC_BASE_URL": provider.anthropic_url,
-        "OPENAI_API_KEY": "demo",
-        "ANTHROPIC_API_KEY": "demo",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{endpoint}",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-        "OTEL_SERVICE_NAME": "support-app",
-        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=demo",
-    }
-    with ExitStack() as ends:
-        app = Started("app", instrumented(script), env, folder)
-        ends.callback(app.end)
-        code = app.wait(_APP_S)
-        if code is None:
-            raise LLMCostError(f"the example app did not end within {_APP_S:.0f} s: {app.last_words()}")
-        if code:
-            raise LLMCostError(f"the example app failed (exit code {code}): {app.last_words()}")
-
-
-def _environment() -> dict[str, str]:
-    """The user's environment, without settings that would make it another demo."""
-    ours = ("OTEL_", "OPENAI_", "ANTHROPIC_")
-    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    for name in ("NO_PROXY", "no_proxy"):
-        env[name] = ",".join(filter(None, (env.get(name, ""), "127.0.0.1")))
-    return env
-
-
-def _wait_for_rows(ledger: Ledger, period: Mapping[str, datetime], attempts: int) -> None:
+def wait_for_calls(ledger: Ledger, period: Mapping[str, datetime], attempts: int) -> None:
     """Until every attempt is booked, or it is clear that one never will be: then the check names it."""
     until = time.monotonic() + _LAST_ROWS_S
     while time.monotonic() < until:
@@ -145,11 +93,12 @@ def _wait_for_rows(ledger: Ledger, period: Mapping[str, datetime], attempts: int
         time.sleep(0.1)
 
 
-def _how_to_reach(collector: Started, store: str, folder: Path) -> str:
+def _how_to_reach(collector: Collector, folder: Path) -> str:
+    http, ui = collector.addresses["http"], collector.addresses["ui"]
     return (
-        f"The collector is still up (process {collector.pid}): OTLP on http://{_address(collector, 'http')}, "
-        f"health on http://{_address(collector, 'ui')}/healthz\n"
-        f"  ask it   otel-llm-cost report --store {store} --by team,feature\n"
+        f"The collector is still up (process {collector.pid}): OTLP on http://{http}, health on "
+        f"http://{ui}/healthz\n"
+        f"  ask it   otel-llm-cost report --store {collector.store} --by team,feature\n"
         f"  stop it  kill {collector.pid}\n"
         f"Its ledger stays in {folder} until you remove it."
     )
