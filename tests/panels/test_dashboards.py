@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from otel_llm_cost.cli.dashboards import dashboards as command
 from otel_llm_cost.panels.dashboards import DASHBOARDS
-from otel_llm_cost.panels.generated import FILES
+from otel_llm_cost.panels.generated import FILES, readme_tables
 from otel_llm_cost.panels.grafana import PLUGIN, render
 from otel_llm_cost.panels.panel import Column, Dashboard, Panel, Row
 
@@ -39,6 +39,13 @@ def test_the_files_in_the_repository_are_the_ones_the_panels_give() -> None:
     folder = ROOT / "dashboards"
     on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}
     assert on_disk == set(FILES), "a file that no panel gives"
+
+
+def test_the_readme_lists_every_dashboard_and_rule() -> None:
+    lines = (ROOT / "dashboards/README.md").read_text("utf-8").splitlines()
+    for name, expected in readme_tables().items():
+        start, end = lines.index(f"<!-- {name}:start -->"), lines.index(f"<!-- {name}:end -->")
+        assert lines[start + 1 : end] == expected
 
 
 def test_uids_and_titles_are_unique() -> None:

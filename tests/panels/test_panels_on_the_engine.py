@@ -78,6 +78,13 @@ def test_a_variable_lists_values_that_find_their_own_calls(name: str, full: Engi
     assert all(each["value"] and each["text"] for each in options)
 
 
+def test_price_changes_are_marked_with_a_time_and_a_text(full: Engine) -> None:
+    (marks,) = render(DASHBOARDS[0])["annotations"]["list"]
+    rows = full.run(expand(marks["target"]["rawSql"], SINCE, NOW))
+    assert rows
+    assert list(rows[0]) == ["time", "text"]
+
+
 def test_choosing_teams_gives_the_plain_sum_of_their_calls(full: Engine, book: Book) -> None:
     spend = (
         DASHBOARDS[0] if DASHBOARDS[0].name == "spend" else next(d for d in DASHBOARDS if d.name == "spend")

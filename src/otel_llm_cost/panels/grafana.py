@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from otel_llm_cost.panels.filters import FILTERS, Filter
-from otel_llm_cost.panels.grafana_sql import MOST_SERIES, link_column, panel_sql, tags_sql, values_sql
+from otel_llm_cost.panels.grafana_sql import (
+    MOST_SERIES,
+    link_column,
+    panel_sql,
+    plain_sql,
+    tags_sql,
+    values_sql,
+)
 from otel_llm_cost.panels.panel import Column, Dashboard, Level, Panel
 from otel_llm_cost.panels.units import UNITS
 
@@ -52,7 +59,7 @@ def render(dashboard: Dashboard) -> dict[str, Any]:
         "timezone": "utc",
         "time": {"from": dashboard.since, "to": "now"},
         "refresh": "5m",
-        "annotations": {"list": []},
+        "annotations": {"list": [_price_changes()]},
         "links": [_link_between_dashboards()],
         "templating": {"list": list(_variables())},
         "panels": list(_panels(dashboard)),
@@ -62,6 +69,18 @@ def render(dashboard: Dashboard) -> dict[str, Any]:
 def text(dashboard: Dashboard) -> str:
     """The dashboard as the file that is provisioned."""
     return json.dumps(render(dashboard), indent=2, ensure_ascii=False) + "\n"
+
+
+def _price_changes() -> dict[str, Any]:
+    """A mark where another price began to apply, so that a step in cost can be told from a step in use."""
+    sql = plain_sql("price_changes")
+    return {
+        "name": "Price changes",
+        "datasource": DATASOURCE,
+        "enable": True,
+        "iconColor": COLOURS["notice"],
+        "target": {"refId": "Anno", "editorType": "sql", "format": 1, "queryType": "table", "rawSql": sql},
+    }
 
 
 def _link_between_dashboards() -> dict[str, Any]:
