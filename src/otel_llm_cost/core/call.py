@@ -23,6 +23,10 @@ region            cloud region or Vertex location
 deployment_type   `global`, `data_zone`, `regional`, `provisioned`
 zone              data zone (`eu`, `us`, `apac`)
 search_context    `low`, `medium`, `high` search context size
+search_type       Perplexity `fast`
+latency           Bedrock `optimized`
+image_size        as `1024x1024`, where images or video are priced by it; image_quality beside it
+container_memory  `4g`, `16g`, `64g` of a code-interpreter container
 traffic_type      Gemini/Vertex traffic type
 """
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,9 @@ from otel_llm_cost.pricing.suspicion import suspect
 from otel_llm_cost.pricing.vector import Vector
 
 MOST_KEYS = 20_000
-"""Models times terms that are kept; beyond it the cache starts over rather than grow for ever."""
+MOST_WINDOWS = 20_000
+"""Models times terms, and windows of one of them, that are kept; beyond it the cache starts over."""
+_starts = attrgetter("valid_from")
 
 Key = tuple[str, str, str, str, str, tuple[tuple[str, str], ...]]
 
@@ -55,13 +61,14 @@ class PriceList:
         overrides: a YAML file with `prices:`, `contract:` or `providers:`. Raises ConfigError naming file,
         line and key.
         """
-        own = Facts()
+        own, digest = Facts(), ""
         if overrides is not None:
             from otel_llm_cost.marked_yaml import read_mapping  # only who has a file pays for it
 
             values, lines = read_mapping(overrides)
             own = parse(values, Place(str(overrides), lines), "override")
-        prices = cls.with_facts(own)
+            digest = hashlib.sha256(overrides.read_bytes()).hexdigest()[:8]
+        prices = cls.with_facts(own, f" + overrides {digest}" if digest else "")
         if own.prices:
             prices._database = Database()
             _refuse_suspicious(own, prices._database)
@@ -88,21 +95,24 @@ class PriceList:
 
     def plus(self, values: Mapping[str, Any], name: str) -> PriceList:
         """This list with more sections on top. Raises ConfigError naming the key."""
-        more = PriceList(self._facts + parse(values, Place(name, {}), "override"), self._version)
+        own = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:8]
+        facts = self._facts + parse(values, Place(name, {}), "override")
+        more = PriceList(facts, f"{self._version} + {name} {own}" if values else self._version)
         more._database = self._database
         return more
 
     @classmethod
-    def with_facts(cls, own: Facts) -> PriceList:
+    def with_facts(cls, own: Facts, named: str = "") -> PriceList:
         """The default list with facts on top of it."""
         from importlib import metadata  # 20 ms that only who prices pays
 
         ours, digest = overlay()
-        return cls(ours + own, f"genai-prices {metadata.version('genai-prices')} + overlay {digest}")
+        database = metadata.version("genai-prices")
+        return cls(ours + own, f"genai-prices {database} + overlay {digest}{named}")
 
     @property
     def version(self) -> str:
-        """Which data this is: the version of genai-prices and the digest of the overlay."""
+        """Which data this is: the version of genai-prices, digests of the overlay and of your own prices."""
         return self._version
 
     def vector(self, call: Call, model: str | None = None) -> Vector:
@@ -124,16 +134,16 @@ class PriceList:
 
     def _look_up(self, key: Key, moment: int, *, is_part: bool) -> Vector:
         with self._lock:
-            for vector in self._others.get(key, ()):
-                if vector.valid_from <= moment < vector.valid_until:
-                    self._vectors[key] = vector
-                    return vector
-            vector = self._resolve(key, moment, is_part=is_part)
-            if len(self._vectors) >= MOST_KEYS:
+            known = self._others.setdefault(key, [])
+            place = bisect_right(known, moment, key=_starts)
+            vector = known[place - 1] if place else None
+            if vector is None or moment >= vector.valid_until:
+                vector = self._resolve(key, moment, is_part=is_part)
+                known.insert(place, vector)
+            if len(self._vectors) >= MOST_KEYS or len(known) > MOST_WINDOWS:
                 self._vectors.clear()
                 self._others.clear()
             self._vectors[key] = vector
-            self._others.setdefault(key, []).append(vector)
             return vector
 
     def _resolve(self, key: Key, moment: int, *, is_part: bool) -> Vector:
