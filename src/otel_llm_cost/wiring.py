@@ -40,6 +40,7 @@ def build_pipeline(
     """
     from opentelemetry import metrics, trace
 
+    from otel_llm_cost import flushing
     from otel_llm_cost.core import semconv
     from otel_llm_cost.pipeline import Pipeline
     from otel_llm_cost.policies.measure import TAGS, Measure
@@ -47,6 +48,7 @@ def build_pipeline(
     from otel_llm_cost.policies.trace import Trace
 
     environ = os.environ if environ is None else environ
+    flushing.install(tracer_provider or trace.get_tracer_provider(), flush)
     tracer = trace.get_tracer(semconv.SCOPE, _version(), tracer_provider)
     meter = metrics.get_meter(semconv.SCOPE, _version(), meter_provider)
     return Pipeline(

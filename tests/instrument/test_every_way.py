@@ -253,7 +253,7 @@ async def test_a_stream_cancelled_while_it_is_read_is_recorded_once(
 def test_an_answer_that_never_comes_may_have_been_billed(
     way: Way, provider: Provider, telemetry: Telemetry
 ) -> None:
-    with (  # noqa: PT012
+    with (
         client(way.sdk, provider, max_retries=0, timeout=0.1) as sdk,
         pytest.raises(Exception, match=r"(?i)time"),
     ):

@@ -32,6 +32,23 @@ def count(block: bytes) -> int:
     return block.count(b"\ndata:") + block.startswith(b"data:")
 
 
+def is_over(block: bytes, ends: tuple[bytes, ...]) -> bool:
+    """Whether one of the last two events begins with one of `ends`; text further on does not count."""
+    mark = _end(block)
+    stop = len(block)
+    for _ in range(2):
+        if block.endswith(mark, 0, stop):
+            stop -= len(mark)
+        start = block.rfind(mark, 0, stop)
+        head = block[start + len(mark) if start >= 0 else 0 : stop][:80]
+        if any(end in head for end in ends):
+            return True
+        if start < 0:
+            break
+        stop = start
+    return False
+
+
 def looks_like_events(block: bytes) -> bool:
     """Whether a body is an event stream, and not one JSON object."""
     return block[:64].lstrip()[:1] != b"{"

@@ -107,10 +107,11 @@ class Tap:
         """The user is done with the response, or it with the user."""
         if not self._claim():
             return
+        block = b"".join(self.chunks)
+        self.chunks = [block]
         ends = self.exchange.route.ends
-        tail = b"".join(self.chunks[-3:])
         self.is_complete = self.error is None and (
-            any(end in tail for end in ends) if self.is_events and ends else at_end_of_body
+            sse.is_over(block, ends) if self.is_events and ends else at_end_of_body
         )
         # Closed by garbage collection, a generator sees GeneratorExit, and any lock may be held.
         if self.is_complete and not isinstance(sys.exc_info()[1], GeneratorExit):
@@ -126,7 +127,7 @@ class Tap:
     def _settle(self) -> None:
         _open.discard(self)
         try:
-            block = b"".join(self.chunks)
+            (block,) = self.chunks
             if self.is_events and sse.looks_like_events(block):
                 self._digest(block)
             elif body := parse(block):

@@ -121,7 +121,7 @@ def _subclass(base: Any) -> type:
 
     def reduce_ex(self: Any, _protocol: Any) -> Any:
         state = {name: value for name, value in base.__getstate__(self).items() if name != _ATTRIBUTE}
-        return copyreg.__newobj__, (base,), state  # type: ignore[attr-defined]
+        return copyreg._reconstructor, (base, object, None), state  # type: ignore[attr-defined]
 
     return type(
         base.__name__,

@@ -13,6 +13,7 @@ from otel_llm_cost.budgets.measure import Amounts
 from otel_llm_cost.budgets.reserve import Hold
 from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.errors import BudgetExceeded
+from otel_llm_cost.core.units import INPUT_UNITS, OUTPUT_UNITS
 from otel_llm_cost.pipeline import Exit, Policy, Run
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 NOT_BILLED_STATUS = frozenset({503, 529})
 """Overloaded, so nothing was made (https://docs.anthropic.com/en/api/errors, read 2026-11-24); beside 4xx."""
+
+TOKENS = INPUT_UNITS | OUTPUT_UNITS
 
 UNSURE = frozenset({"aborted", "maybe_billed"})
 NOT_SENT = "not_sent"
@@ -72,6 +75,7 @@ class EnforceBudgets(Policy):
         self._prices = prices
         self._bounds: Bounds | None = None
         self._service = service
+        self._observes = False
         self._outputs: dict[tuple[str, str], deque[int]] = {}
 
     def prepare(self) -> None:
@@ -107,7 +111,10 @@ class EnforceBudgets(Policy):
         return expected if isinstance(expected, Plan) else None
 
     def _drive(self, run: Run) -> Plan:
-        steps = self._steps(run)
+        plan = self._plan(run)
+        if self._fits(plan):
+            return plan
+        steps = self._steps(run, plan)
         try:
             ask = next(steps)
             while True:
@@ -116,7 +123,10 @@ class EnforceBudgets(Policy):
             return done.value  # type: ignore[no-any-return]
 
     async def _drive_async(self, run: Run) -> Plan:
-        steps = self._steps(run)
+        plan = self._plan(run)
+        if self._fits(plan):
+            return plan
+        steps = self._steps(run, plan)
         try:
             ask = next(steps)
             while True:
@@ -124,9 +134,13 @@ class EnforceBudgets(Policy):
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 
-    def _steps(self, run: Run) -> Steps:
+    def _fits(self, plan: Plan) -> bool:
+        """Whether this process holds enough: the common case, without the store."""
+        plan.hold = self._book.try_reserve(plan.facets, plan.bound.amounts, plan.now)
+        return plan.hold is not None
+
+    def _steps(self, run: Run, plan: Plan) -> Steps:
         """Reserve, with what can be done when there is no room: count exactly, cap the output, degrade."""
-        plan = self._plan(run)
         answer = yield plan.facets, plan.bound.amounts, plan.now
         if not isinstance(answer, Hold):
             exact = self._exact(run, plan.bound)
@@ -161,14 +175,17 @@ class EnforceBudgets(Policy):
     def _bound(self, run: Run, facets: Facets, now: int) -> Bound:
         call, request = run.call, run.request
         body: Mapping[str, Any] = request.body if request is not None else {}
-        hard = [share.budget for share in self._book.scope(facets, now).hard]
         usual = None
-        if hard and call.max_tokens is None and all(budget.output_bound == "observed" for budget in hard):
-            usual = self._usual_output(call)
+        if call.max_tokens is None:
+            hard = self._book.scope(facets, now).hard
+            if hard and all(share.budget.output_bound == "observed" for share in hard):
+                self._observes = True
+                usual = self._usual_output(call)
         bound = self._ready().bound(call, body, request.terms if request is not None else {}, usual)
         gaps = bound.gaps if request is not None else (*bound.gaps, "the request cannot be seen")
         if gaps:
-            for budget in hard:
+            for share in self._book.scope(facets, now).hard:
+                budget = share.budget
                 if budget.unbounded == "deny" and budget.limit.measure != "calls":
                     raise denial.unbounded(budget, gaps[0])
         return bound
@@ -220,11 +237,12 @@ class EnforceBudgets(Policy):
             return
         if call.denied_by or NOT_SENT in call.usage_flags or _is_refusal(call):
             book.release(hold)
-        elif not call.usage or UNSURE.intersection(call.usage_flags):
+        elif not call.usage or (call.usage_flags and UNSURE.intersection(call.usage_flags)):
             book.charge_unknown(hold)
         else:
             book.settle(hold, _true(call, plan.bound))
-            self._observe(call)
+            if self._observes:
+                self._observe(call)
 
     def _observe(self, call: Call) -> None:
         key = (call.request_model, call.tags.get("feature", ""))
@@ -245,11 +263,12 @@ class EnforceBudgets(Policy):
 
 
 def _true(call: Call, bound: Bound) -> Amounts:
-    usage, cost = call.usage, call.cost
+    cost = call.cost
     known = None if cost is None else cost.effective_atto
     if known is None or (cost is not None and cost.status in ("unpriced", "partial")):
         known = max(known or 0, bound.amounts.usd)  # a lower bound would leave the rest uncounted
-    return Amounts(known, usage.input_tokens + usage.output_tokens, 1)
+    tokens = sum([quantity for unit, quantity in call.usage.items() if unit in TOKENS])
+    return Amounts(known, int(tokens), 1)
 
 
 def _is_refusal(call: Call) -> bool:
