@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 
+from otel_llm_cost.core.units import INPUT_UNITS, OUTPUT_UNITS
+from otel_llm_cost.core.usage import Usage
 from otel_llm_cost.normalise import OWN, Billable, Tables
 
 SHORTEST_UNIQUE = 16
 """Response ids with fewer characters after their prefix come from too small a range to name one request."""
 
-RECORD, CALL, RESPONSE, REQUEST, SPAN = (1 << 56, 2 << 56, 3 << 56, 4 << 56, 5 << 56)
+RECORD, CALL, RESPONSE, REQUEST = (1 << 56, 2 << 56, 3 << 56, 4 << 56)
 """What kind of thing a number stands for, so that one text as two kinds of id is two numbers."""
 
+_TOKENS = INPUT_UNITS | OUTPUT_UNITS
 OWN_RANK = 100
 ESTIMATED_RANK = 1
 
@@ -97,7 +101,7 @@ def copy_of(billable: Billable, number: int) -> Copy:
         host=_host(call.server_address) if call.server_address else 0,
         own=own,
         rank=_rank(billable, own),
-        tokens=usage.input_tokens + usage.output_tokens,
+        tokens=_tokens(usage),
         whole=usage.has_input and usage.has_output,
         failed=not usage,
     )
@@ -117,6 +121,40 @@ def _kind(response_id: str) -> int:
     """Of `chatcmpl-…`, `msg_…`: which kind of id it is."""
     ends = [at for at in (response_id.find("-"), response_id.find("_")) if at > 0]
     return _kind_number(response_id[: min(ends)]) if ends and min(ends) <= 12 else 0
+
+
+_FIELDS = struct.Struct("<qqqqqqiqB")
+_FLAGS = ("own", "whole", "failed", "counts")
+
+
+def pack(copy: Copy) -> bytes:
+    """The copy as it is stored, number and group aside."""
+    flags = copy.own | copy.whole << 1 | copy.failed << 2 | copy.counts << 3
+    facts = (
+        copy.trace,
+        copy.span,
+        copy.parent,
+        copy.identity,
+        copy.id_kind,
+        copy.host,
+        copy.rank,
+        copy.tokens,
+    )
+    return _FIELDS.pack(*facts, flags) + copy.call_id.encode()
+
+
+def unpack(number: int, group: int, blob: bytes) -> Copy:
+    """The copy that `pack` stored."""
+    *facts, flags = _FIELDS.unpack_from(blob)
+    told = {name: bool(flags & 1 << bit) for bit, name in enumerate(_FLAGS)}
+    names = ("trace", "span", "parent", "identity", "id_kind", "host", "rank", "tokens")
+    call_id = blob[_FIELDS.size :].decode()
+    return Copy(number, group, call_id, **dict(zip(names, facts, strict=True)), **told)
+
+
+def _tokens(usage: Usage) -> int:
+    """Input and output together, in one pass; hot."""
+    return int(sum([amount for unit, amount in usage.items() if unit in _TOKENS]))
 
 
 def _rank(billable: Billable, own: bool) -> int:
@@ -146,21 +184,24 @@ def is_unique(response_id: str) -> bool:
     )
 
 
-def keys_of(billable: Billable, tables: Tables) -> list[tuple[str, int]]:
-    """Keys by which another copy of the same request is known, as text and number, strongest first."""
+def keys_of(billable: Billable, copy: Copy, tables: Tables) -> list[tuple[str, int]]:
+    """Keys by which another copy of the same request is known, as text and number, strongest first.
+
+    The span itself is the last; its number is 0, since the trace that it stands in knows it.
+    """
     call, source = billable.call, billable.source
     keys: list[tuple[str, int]] = []
-    if billable.emitter == OWN:
-        keys.append((f"call:{call.call_id}", _number(call.call_id) ^ CALL))
-    if call.response_id:
-        if call.provider in tables.unique_response_ids and is_unique(call.response_id):
-            keys.append((f"response:{call.response_id}", hash_of(call.response_id) ^ RESPONSE))
-        elif source.trace_id:
+    if copy.identity and call.provider in tables.unique_response_ids:
+        keys.append((f"response:{call.response_id}", copy.identity ^ RESPONSE))
+    else:
+        # Span and record of one of our calls tell of the same response, so this is only for those without.
+        if copy.own:
+            keys.append((f"call:{call.call_id}", _number(call.call_id) ^ CALL))
+        if call.response_id and source.trace_id:
             weak = f"weak:{source.trace_id}:{call.response_id}:{sorted(call.usage.items())}"
             keys.append((weak, hash_of(weak)))
     if call.request_id:
         keys.append((f"request:{call.request_id}", hash_of(call.request_id) ^ REQUEST))
     if source.span_id and not source.is_record:
-        trace = trace_number(source.trace_id)
-        keys.append((f"span:{source.trace_id}:{source.span_id}", span_number(trace, source.span_id) ^ SPAN))
+        keys.append((f"span:{source.trace_id}:{source.span_id}", 0))
     return keys

@@ -9,31 +9,29 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
 from typing import Any, NamedTuple
 
-from otel_llm_cost.collector.copies import Copy, copy_of, keys_of, span_number, trace_number
+from otel_llm_cost.collector.copies import Copy, copy_of, keys_of, pack, span_number, trace_number, unpack
 from otel_llm_cost.collector.verdicts import judge
 from otel_llm_cost.normalise import Billable, Passed, Tables
 
-_COLUMNS = tuple(field.name for field in fields(Copy))
-_DECLARED = ", ".join(f'"{name}" NOT NULL' for name in _COLUMNS[1:])
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS copies (
-    number INTEGER PRIMARY KEY, {_DECLARED},
-    at INTEGER NOT NULL, telling TEXT NOT NULL DEFAULT '');
+    number INTEGER PRIMARY KEY, "group" INTEGER NOT NULL, at INTEGER NOT NULL, copy BLOB NOT NULL,
+    telling TEXT);
 CREATE INDEX IF NOT EXISTS copies_group ON copies ("group");
 CREATE TABLE IF NOT EXISTS keys (key INTEGER PRIMARY KEY, number INTEGER NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS traces (trace INTEGER PRIMARY KEY, spans BLOB NOT NULL, at INTEGER NOT NULL);
 """
-_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
-_MARKS = ", ".join("?" * len(_COLUMNS))
 CHUNK = 500
 SLICES = 256
 _SLICE = 2**64 // SLICES
 TRACE_S = 3 * 86_400
 """How long spans of one trace may come one after the other and still be put together."""
 _LINK = struct.Struct("<qqq")  # span, parent, number of its copy or 0
+
+_NO_LINK = (0, 0)
+_NO_LINKS: dict[int, tuple[int, int]] = {}
 
 Statement = tuple[str, Sequence[Sequence[Any]]]
 
@@ -78,13 +76,15 @@ class Recogniser:
         known = _Known(self._db)
         billables = [item for item in found if isinstance(item, Billable)]
         fresh = [copy_of(billable, known.next + index) for index, billable in enumerate(billables)]
-        keys = [keys_of(billable, self._tables) for billable in billables]
-        known.load({number for named in keys for _, number in named}, _traces(found, fresh))
+        keys = [
+            keys_of(billable, copy, self._tables) for billable, copy in zip(billables, fresh, strict=True)
+        ]
+        known.load({number for named in keys for _, number in named if number}, _traces(found, fresh))
         for item in found:
             if isinstance(item, Passed):
                 known.link(item)
         for copy, named in zip(fresh, keys, strict=True):
-            known.add(copy, [number for _, number in named])
+            known.add(copy, [number for _, number in named if number])
         touched = known.judge(fresh)
         self._known = known
         decisions = [
@@ -167,10 +167,9 @@ class _Known:
                 group for (group,) in self._select('SELECT "group" FROM copies WHERE number IN', numbers)
             } - self.groups.keys()
             traces = set()
-            sql = f'SELECT {_NAMES}, telling FROM copies WHERE "group" IN'  # noqa: S608 - names of our own fields
-            for *values, telling in self._select(sql, groups):
-                copy = Copy(*values)
-                copy.own, copy.failed, copy.counts = bool(copy.own), bool(copy.failed), bool(copy.counts)
+            sql = 'SELECT number, "group", copy, telling FROM copies WHERE "group" IN'
+            for number, group, blob, telling in self._select(sql, groups):
+                copy = unpack(number, group, blob)
                 self._place(copy)
                 if telling:
                     self.tellings[copy.number] = telling
@@ -211,7 +210,11 @@ class _Known:
         self._place(copy)
         self._dirty[copy.number] = copy
         if copy.trace and copy.span:
-            self._link(copy.trace, copy.span, copy.parent, copy.number)
+            _, earlier = self._links.get(copy.trace, _NO_LINKS).get(copy.span, _NO_LINK)
+            if earlier in self.copies:  # the same span, sent again
+                self._merge(self.copies[earlier].group, copy.group)
+            else:
+                self._link(copy.trace, copy.span, copy.parent, copy.number)
         for key in keys:
             number = self._keys.get(key)
             other = None if number is None else self.copies.get(number)
@@ -242,7 +245,7 @@ class _Known:
                 start.counts = True  # nothing else is known of it: by far the most common case
                 continue
             together = self._together(start)
-            judged |= together.keys()
+            judged.update(together)
             counting = judge(together.values(), self.parents)
             for copy in together.values():
                 counts = copy.number in counting
@@ -296,11 +299,11 @@ class _Known:
             for trace in self._dirty_traces
         ]
         copies = [
-            (*astuple(copy), now_s, tellings.get(number) or self.tellings.get(number, ""))
+            (number, copy.group, now_s, pack(copy), tellings.get(number) or self.tellings.get(number))
             for number, copy in self._dirty.items()
         ]
         return [
-            (f"INSERT OR REPLACE INTO copies ({_NAMES}, at, telling) VALUES ({_MARKS}, ?, ?)", copies),  # noqa: S608
+            ("INSERT OR REPLACE INTO copies VALUES (?, ?, ?, ?, ?)", copies),
             (
                 "INSERT OR REPLACE INTO keys VALUES (?, ?, ?)",
                 [(*key, now_s) for key in self._new_keys.items()],

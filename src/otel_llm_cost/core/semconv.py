@@ -9,7 +9,7 @@ Other emitters' aliases are the collector's business (`collector/normalise/`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from operator import attrgetter
@@ -215,7 +215,7 @@ def from_attributes(
         started_at=started_at,
         ended_at=ended_at,
         operation="",
-        usage=_read_usage(attributes),
+        usage=read_usage(attributes),
         usage_flags=tuple(attributes.get(USAGE_FLAGS, ())),
         finish_reasons=tuple(attributes.get("gen_ai.response.finish_reasons", ())),
         parts=_read_parts(attributes.get(USAGE_PARTS)),
@@ -223,7 +223,7 @@ def from_attributes(
             name.removeprefix(TERMS): str(text) for name, text in attributes.items() if name.startswith(TERMS)
         },
         tags=read_tags(attributes),
-        cost=_read_cost(attributes),
+        cost=read_cost(attributes),
     )
     for field, name in TEXT_FIELDS:
         if name in attributes and field != "call_id":
@@ -246,17 +246,20 @@ def read_tags(attributes: Mapping[str, Any]) -> dict[str, str]:
     return tags
 
 
-_OWN_UNITS = tuple(
-    (unit.name, USAGE + unit.name, unit.family, unit.part) for unit in UNITS if unit.name not in DERIVED_UNITS
-)
+OWN_UNITS_BY_NAME = {
+    USAGE + unit.name: (unit.name, unit.family, unit.part) for unit in UNITS if unit.name not in DERIVED_UNITS
+}
+"""Attribute → unit, its family and part, of the units that semconv has no name for."""
 
 
-def _read_usage(attributes: Mapping[str, Any]) -> Usage:
+def read_usage(attributes: Mapping[str, Any], own_units: Iterable[str] | None = None) -> Usage:
+    """The usage among attributes. own_units: which of OWN_UNITS_BY_NAME are there, where that is known."""
     quantities: dict[str, Quantity] = {}
     in_input = in_output = cache_read_elsewhere = 0
-    for unit, name, family, part in _OWN_UNITS:
-        if name not in attributes:
-            continue
+    if own_units is None:
+        own_units = [name for name in OWN_UNITS_BY_NAME if name in attributes]
+    for name in own_units:
+        unit, family, part = OWN_UNITS_BY_NAME[name]
         quantity = _quantity(attributes[name])
         quantities[unit] = quantity
         if family == "input":
@@ -293,7 +296,8 @@ def _number(text: str) -> Quantity:
     return int(number) if number == number.to_integral_value() else number
 
 
-def _read_cost(attributes: Mapping[str, Any]) -> Cost | None:
+def read_cost(attributes: Mapping[str, Any]) -> Cost | None:
+    """What the app itself worked out; None when it said nothing."""
     if COST_STATUS not in attributes:
         return None
 

@@ -18,10 +18,12 @@ def keys_of(billable: Billable, tables: Tables) -> list[str]:
     if billable.emitter == "llm_cost":
         keys.append(f"call:{call.call_id}")
     if call.response_id:
-        if call.provider in tables.unique_response_ids and _looks_unique(call.response_id):
+        if call.provider in tables.unique_response_ids and is_unique(call.response_id):
             keys.append(f"response:{call.response_id}")
         elif source.trace_id:
-            keys.append(f"weak:{source.trace_id}:{call.response_id}:{hash_of(repr(call.usage))}")
+            keys.append(
+                f"weak:{source.trace_id}:{call.response_id}:{hash_of(repr(sorted(call.usage.items())))}"
+            )
     if call.request_id:
         keys.append(f"request:{call.provider}:{call.request_id}")
     if source.span_id and not source.is_record:
@@ -29,8 +31,14 @@ def keys_of(billable: Billable, tables: Tables) -> list[str]:
     return keys
 
 
-def _looks_unique(response_id: str) -> bool:
-    return len(response_id) - max(response_id.rfind("-"), response_id.rfind("_")) > SHORTEST_UNIQUE
+def is_unique(response_id: str) -> bool:
+    """Whether a response id names one request in the world, by its length without the prefix.
+
+    Ollama's OpenAI endpoint draws `chatcmpl-<0…998>`, and other compatible servers are no better.
+    """
+    return len(response_id) - max(response_id.rfind("-"), response_id.rfind("_")) > SHORTEST_UNIQUE or (
+        response_id.count("-") >= 4 and len(response_id) >= 32  # a UUID, with or without a prefix
+    )
 
 
 def hash_of(text: str) -> int:

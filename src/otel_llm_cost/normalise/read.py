@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from otel_llm_cost.core.call import Call
-from otel_llm_cost.core.semconv import CALL_ID, COUNTED_BY, RECORD_EVENT, SCOPE, from_attributes
+from otel_llm_cost.core.semconv import CALL_ID, COUNTED_BY, RECORD_EVENT, SCOPE
 from otel_llm_cost.normalise.emitted import Billable, Emitted, Passed
+from otel_llm_cost.normalise.own import OwnReader
 from otel_llm_cost.normalise.shape import Shape
 from otel_llm_cost.normalise.tables import Emitter, Tables, default_tables
 from otel_llm_cost.normalise.usage import Counted, count
@@ -29,6 +30,7 @@ class Normaliser:
         """self_hosted: host → provider name to book its calls under."""
         self.tables = tables or default_tables()
         self.self_hosted = dict(self_hosted or {})
+        self._own = OwnReader()
         self._shapes: dict[tuple[Any, ...], Shape] = {}
         self._unknown = next(emitter for emitter in self.tables.emitters if emitter.id == "semconv")
 
@@ -42,9 +44,7 @@ class Normaliser:
         return self._read_foreign(emitted)
 
     def _read_own(self, emitted: Emitted) -> Billable | Passed:
-        call = from_attributes(
-            emitted.attributes, started_at=emitted.started_at, ended_at=emitted.ended_at or None
-        )
+        call = self._own.read(emitted.attributes, emitted.started_at, emitted.ended_at or None)
         resource = emitted.resource
         if "environment" not in call.tags:
             for name in _ENVIRONMENT_NAMES:
