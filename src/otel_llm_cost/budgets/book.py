@@ -110,6 +110,9 @@ class Book:
 
     def scope(self, facets: Facets, now: int) -> Scope:
         """The shares of a kind of call; worked out when first seen, and again when a period ends."""
+        scope = self._scopes.get(facets)
+        if scope is not None and now < scope.until:
+            return scope
         with self._lock:
             scope = self._scopes.get(facets)
             if scope is not None and now < scope.until:

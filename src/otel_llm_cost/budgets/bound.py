@@ -145,8 +145,12 @@ def _amounts(tokens_in: int, tokens_out: int, tariffs: Iterable[Tariff]) -> Amou
     usd = 0
     for threshold, (top, bottom), (top_out, bottom_out), fee in tariffs:
         if tokens_in > threshold:
-            cost = atto(tokens_in, top, bottom) + atto(tokens_out, top_out, bottom_out) + fee + ROUNDING
-            usd = max(usd, cost)
+            if bottom == bottom_out == 1:
+                cost = tokens_in * top + tokens_out * top_out + fee + ROUNDING
+            else:
+                cost = atto(tokens_in, top, bottom) + atto(tokens_out, top_out, bottom_out) + fee + ROUNDING
+            if cost > usd:
+                usd = cost
     return Amounts(usd, tokens_in + tokens_out, 1)
 
 

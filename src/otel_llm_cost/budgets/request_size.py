@@ -54,12 +54,14 @@ class Size(NamedTuple):
 
 def measure(body: Mapping[str, Any]) -> Size:
     """Bound a request's prompt by its bytes."""
-    gaps = [what for name, what in KEPT_AT_PROVIDER.items() if body.get(name) and not _is_text(name, body)]
+    kept = body.keys() & KEPT_AT_PROVIDER.keys()
+    gaps = [KEPT_AT_PROVIDER[name] for name in sorted(kept) if body[name] and not _is_text(name, body)]
     offered = body.get("tools")
     if offered:
         gaps += [f"the tool {kind}, which runs at the provider" for kind in _foreign(offered)]
     total, caches, media = _walk(body)
-    return Size(total + (TOOLS_PROMPT if offered else 0), caches, tuple(dict.fromkeys((*gaps, *media))))
+    unknown = tuple(dict.fromkeys((*gaps, *media))) if gaps or media else ()
+    return Size(total + (TOOLS_PROMPT if offered else 0), caches, unknown)
 
 
 def count(body: Mapping[str, Any], model: str) -> int | None:
