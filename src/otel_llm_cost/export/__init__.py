@@ -19,8 +19,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_llm_cost.export.emitted import from_record, from_span
-from otel_llm_cost.export.writer import EXIT_S, Delivery, acquire, delivery, release
+from otel_llm_cost.export.writer import Delivery, acquire, delivery, release
 
 __all__ = ["ClickHouseLogExporter", "ClickHouseSpanExporter", "Delivery", "delivery"]
 
@@ -34,10 +33,15 @@ class ClickHouseSpanExporter(SpanExporter):
         self._is_over = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Hand the spans to the writer; FAILURE when it has no room for some."""
+        """Write the spans, or leave them with the writer while the store is away; FAILURE when some are lost.
+
+        Called on the batch processor's thread, so it may wait; then a flush of the provider is one of rows.
+        """
+        from otel_llm_cost.export.emitted import from_span  # here, since the tables must not slow a start
+
         if self._is_over:
             return SpanExportResult.FAILURE
-        taken = self._writer.put([from_span(span) for span in spans])
+        taken = self._writer.write([from_span(span) for span in spans])
         return SpanExportResult.SUCCESS if taken else SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -48,7 +52,7 @@ class ClickHouseSpanExporter(SpanExporter):
         """Write what waits, for a few seconds at most."""
         if not self._is_over:
             self._is_over = True
-            self._writer.flush(EXIT_S)
+            self._writer.leave()
             release(self._writer)
 
 
@@ -61,10 +65,12 @@ class ClickHouseLogExporter(LogRecordExporter):
         self._is_over = False
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Hand the records to the writer; FAILURE when it has no room for some."""
+        """As the span exporter."""
+        from otel_llm_cost.export.emitted import from_record  # as above
+
         if self._is_over:
             return LogRecordExportResult.FAILURE
-        taken = self._writer.put([from_record(record) for record in batch])
+        taken = self._writer.write([from_record(record) for record in batch])
         return LogRecordExportResult.SUCCESS if taken else LogRecordExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -75,5 +81,5 @@ class ClickHouseLogExporter(LogRecordExporter):
         """Write what waits, for a few seconds at most."""
         if not self._is_over:
             self._is_over = True
-            self._writer.flush(EXIT_S)
+            self._writer.leave()
             release(self._writer)

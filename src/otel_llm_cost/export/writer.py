@@ -25,6 +25,8 @@ MOST_WAITING = 20_000
 BATCH = 5_000
 DELAY_S = 1.0
 """Longest time that one waits for others."""
+LONGEST_WRITE_S = 20.0
+"""So long the batch processor's thread waits for a slow insert before it takes up the next spans."""
 EXIT_S = 5.0
 """Longest time that the app's exit waits for what is not written yet."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 15.0
@@ -73,10 +75,21 @@ class Writer:
         self._sink: ClickHouseSink | None = None
         self._warned: set[str] = set()
         self._is_over = False
+        self._is_away = False
+        self._leave_by: float | None = None
         self._is_leaving = threading.Event()
 
-    def put(self, emitted: Sequence[Emitted]) -> bool:
+    def write(self, emitted: Sequence[Emitted]) -> bool:
+        """Queue them, and wait until they are written unless the store is away; False when some are lost."""
+        taken = self._put(emitted)
+        done, until = self._mark(), time.monotonic() + LONGEST_WRITE_S
+        while not done.wait(0.05) and not self._is_away and time.monotonic() < until:
+            pass
+        return taken
+
+    def _put(self, emitted: Sequence[Emitted]) -> bool:
         """Queue them; False when some found no room. Never blocks."""
+        self._start()
         for number, one in enumerate(emitted):
             if self._is_over or self.delivery.waiting >= MOST_WAITING:
                 self.delivery.dropped += len(emitted) - number
@@ -85,7 +98,6 @@ class Writer:
                 return False
             self.delivery.taken += 1
             self._waiting.put(one)
-        self._start()
         return True
 
     def _start(self) -> None:
@@ -96,11 +108,22 @@ class Writer:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued before is written or given up; whether that was in time."""
-        if self._thread is None:
-            return True
+        return self._mark().wait(timeout_s)
+
+    def _mark(self) -> threading.Event:
+        """Set once everything queued before is written or given up."""
         done = threading.Event()
-        self._waiting.put(done)
-        return done.wait(timeout_s)
+        if self._thread is None:
+            done.set()
+        else:
+            self._waiting.put(done)
+        return done
+
+    def leave(self) -> None:
+        """The app ends: write what waits, in EXIT_S altogether, however many exporters ask."""
+        if self._leave_by is None:
+            self._leave_by = time.monotonic() + EXIT_S
+        self.flush(max(0.0, self._leave_by - time.monotonic()))
 
     def close(self) -> None:
         """Give up what waits, count it, let go of the store."""
@@ -172,6 +195,7 @@ class Writer:
                 return
             except StoreError as error:
                 self._warn("store", f"LLM calls wait in memory (at most {MOST_WAITING}): {error}")
+                self._is_away = True
                 if self._is_leaving.wait(pause):
                     return
                 pause = min(pause * 2, LONGEST_PAUSE_S)
@@ -184,6 +208,7 @@ class Writer:
                 self._warn("fault", "LLM calls are not written: a fault of the exporter", error)
                 return
             else:
+                self._is_away = False
                 self.delivery.written += len(batch.rows)
                 return
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,12 +16,13 @@ from otel_llm_cost.ledger import COLUMNS, Row, ddl, migrations, queries
 from otel_llm_cost.sinks import complaints, living, lock
 from otel_llm_cost.sinks.dsn import Embedded, Location, Server, parse
 from otel_llm_cost.sinks.native import encode
-from otel_llm_cost.sinks.quiet import driver_quiet
+from otel_llm_cost.sinks.quiet import quiet
 from otel_llm_cost.sinks.wire import Result
 
 # Months in one insert may be many (a backfill); the engine's limit guards against bad partition keys.
 _INSERT_SETTINGS = {"throw_on_max_partitions_per_insert_block": "0", "async_insert": "0"}
 _LONGEST_QUERY_S = 120
+_Explain = Callable[[BaseException, Location], StoreError]
 _RETRY_OPEN_S = 0.25
 
 
@@ -69,36 +70,39 @@ class ClickHouseSink:
     def _connect(self, database: str | None = None) -> Any:
         location = self.location
         try:
-            driver_quiet()
-            if isinstance(location, Embedded):
-                path = str(location.folder) if location.folder else ":memory:"
-                return self._module.get_client(
-                    interface="chdb", path=path, database=database or location.database, tz_mode="aware"
-                )
-            return self._module.get_client(
-                host=location.host,
-                port=location.port,
-                username=location.user,
-                password=location.password,
-                database=database or location.database,
-                secure=location.secure,
-                interface="https" if location.secure else "http",
-                autogenerate_session_id=False,  # a session allows one query at a time
-                tz_mode="aware",
-            )
+            with quiet():
+                return self._open(database or location.database)
         except Exception as error:  # noqa: BLE001 - drivers raise what they like
             if database is None and complaints.code_of(error) == complaints.UNKNOWN_DATABASE:
                 self._create_database()
                 return self._connect(database=location.database)
             raise complaints.explain(error, location) from None
 
+    def _open(self, database: str) -> Any:
+        location = self.location
+        if isinstance(location, Embedded):
+            path = str(location.folder) if location.folder else ":memory:"
+            return self._module.get_client(interface="chdb", path=path, database=database, tz_mode="aware")
+        return self._module.get_client(
+            host=location.host,
+            port=location.port,
+            username=location.user,
+            password=location.password,
+            database=database,
+            secure=location.secure,
+            interface="https" if location.secure else "http",
+            autogenerate_session_id=False,  # a session allows one query at a time
+            tz_mode="aware",
+        )
+
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Whatever the driver raises becomes one sentence."""
+    def _explained(self, explain: _Explain = complaints.explain) -> Iterator[None]:
+        """Whatever the driver raises becomes one sentence, and it says nothing beside."""
         try:
-            yield
+            with quiet():
+                yield
         except Exception as error:  # noqa: BLE001 - drivers raise what they like
-            raise complaints.explain(error, self.location) from None
+            raise explain(error, self.location) from None
 
     def _create_database(self) -> None:
         client = self._connect(database="default" if self.location.database != "default" else "system")
@@ -137,17 +141,14 @@ class ClickHouseSink:
         """
         if not rows:
             return 0
-        try:
+        with self._explained(complaints.explain_insert):
             names, block = encode(rows)
             settings: dict[str, Any] = dict(_INSERT_SETTINGS)
             if query_id and isinstance(self.location, Server):
                 settings["query_id"] = query_id
             # An iterator, since the driver sends plain bytes again by itself when a connection breaks.
-            self._client("write").raw_insert(
-                ddl.TABLE, names, iter((block,)), settings=settings, fmt="Native"
-            )
-        except Exception as error:  # noqa: BLE001 - drivers raise what they like
-            raise complaints.explain_insert(error, self.location) from None
+            body = iter((block,))
+            self._client("write").raw_insert(ddl.TABLE, names, body, settings=settings, fmt="Native")
         return len(rows)
 
     def write_again(self, batch_id: str, rows: Sequence[Row], *, query_id: str = "") -> int:
@@ -168,14 +169,12 @@ class ClickHouseSink:
         """
         bound = queries.bind(name, params or {})
         client = self._client("read")
+        limits = {"max_execution_time": _LONGEST_QUERY_S}
         try:
-            answer = client.query(
-                bound.sql, parameters=bound.params, settings={"max_execution_time": _LONGEST_QUERY_S}
-            )
-        except Exception as error:  # noqa: BLE001 - drivers raise what they like
-            if complaints.code_of(error) == complaints.UNKNOWN_TABLE:
-                return Result(bound.columns, [])
-            raise complaints.explain(error, self.location) from None
+            with self._explained():
+                answer = client.query(bound.sql, parameters=bound.params, settings=limits)
+        except complaints.NoTable:
+            return Result(bound.columns, [])
         return Result(bound.columns, [tuple(map(_in_utc, row)) for row in answer.result_rows])
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from otel_llm_cost.core.errors import StoreError
 from otel_llm_cost.sinks.dsn import Embedded, Location, Server
 from otel_llm_cost.sinks.poison import RowsRefused
 
-UNKNOWN_TABLE = 60
+_UNKNOWN_TABLE = 60
 UNKNOWN_DATABASE = 81
 _SENTENCES: dict[int, str] = {
     516: "{where} refused user {user}: the user name or password is wrong; correct them in the store's DSN",
@@ -36,6 +36,10 @@ _REASON = re.compile(
 """What matters in the long texts of the HTTP layers."""
 
 _MOST_DETAIL = 240
+
+
+class NoTable(StoreError):  # noqa: N818 - it is read as a fact
+    """The store can be reached and holds no ledger yet."""
 
 
 def code_of(error: BaseException) -> int:
@@ -67,6 +71,8 @@ def explain(error: BaseException, location: Location) -> StoreError:
     detail = _detail(text, location)
     if sentence := _SENTENCES.get(code_of(error)):
         return StoreError(sentence.format(where=location, user=user, detail=detail))
+    if code_of(error) == _UNKNOWN_TABLE:
+        return NoTable(f"{location} holds no ledger yet; run: otel-llm-cost schema migrate")
     if code_of(error):
         return StoreError(f"{location} answered with an error: {detail}")
     if isinstance(location, Server):
