@@ -190,7 +190,8 @@ def _refuse_wrong_prices(values: Mapping[str, Any], lines: Lines, file: Path) ->
     """Price sections are read by pricing, which knows their form; here, while their lines are known."""
     sections = {name: values[name] for name in ("prices", "contract", "providers") if values.get(name)}
     if sections:
-        from otel_llm_cost.pricing.facts_file import Place, parse  # only who has prices pays for it
+        from otel_llm_cost.pricing.facts_file import parse  # only who has prices pays for it
+        from otel_llm_cost.pricing.fields import Place
 
         parse(sections, Place(str(file), lines), "override")
 

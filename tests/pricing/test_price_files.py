@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.pricing.calls import call, cost
+from tests.pricing.calls import AT, call, cost
 
 from otel_llm_cost import config
 from otel_llm_cost.core.errors import ConfigError
+from otel_llm_cost.core.usage import Usage
 from otel_llm_cost.pricing import PriceList
 
 GOOD = """\
@@ -129,3 +130,25 @@ def test_a_wrong_price_in_the_main_configuration_names_its_line(tmp_path: Path) 
     file.write_text("grpc_port: 0\ncontract:\n  - {provider: openai, discount: 50}\n")
     with pytest.raises(ConfigError, match=r"otel-llm-cost\.yaml:3: contract\.0\.discount"):
         config.load(file, {})
+
+
+def test_own_windows_may_pass_midnight(tmp_path: Path) -> None:
+    text = """\
+calendars:
+  night: {utc: ["22:00-06:00"], weekdays: [mon, tue, wed, thu, fri]}
+prices:
+  - {provider: mine, model: m, input_mtok: 2}
+  - {provider: mine, model: m, input_mtok: 1, during: night}
+"""
+    prices = load(tmp_path, text)
+    usage = Usage(input_uncached=1_000_000)
+    for hour, dollars in ((21, "2"), (22, "1"), (23, "1"), (5, "1"), (6, "2")):
+        assert cost(call("mine", "m", AT.replace(hour=hour), usage=usage), prices).exact == dollars
+    for wrong, says in (("mon, tue", "moon, tue"), ("22:00-06:00", "late")):
+        with pytest.raises(ConfigError, match=r"prices\.yaml:2: calendars\.night"):
+            load(tmp_path, text.replace(wrong, says))
+
+
+def test_rules_are_the_overlays_business(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="rules"):
+        load(tmp_path, "rules:\n  - {rule: multiply, provider: openai, factor: 0}\n")

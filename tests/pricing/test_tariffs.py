@@ -13,7 +13,7 @@ from tests.pricing.calls import AT, call, cost
 from otel_llm_cost.core.call import Part
 from otel_llm_cost.core.usage import Usage
 from otel_llm_cost.pricing import PriceList
-from otel_llm_cost.pricing.calendar import DAY, Windows, day_number, nanoseconds
+from otel_llm_cost.pricing.calendar import DAY, Windows, nanoseconds
 
 # gaps are visible
 
@@ -324,7 +324,7 @@ def test_windows_count_weekdays_and_holidays_in_their_own_zone() -> None:
     windows = Windows(
         ((0, 24 * hour),),
         frozenset(range(5)),
-        frozenset({day_number(date(2026, 10, 1))}),
+        frozenset({nanoseconds(date(2026, 10, 1)) // DAY}),
         8 * hour,
     )
     at = lambda text: windows.holds(nanoseconds(datetime.fromisoformat(text)))  # noqa: E731

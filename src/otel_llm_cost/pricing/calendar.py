@@ -57,8 +57,3 @@ class Windows:
         for start, end in self.hours:
             found += [midnight + start, midnight + end]
         return found
-
-
-def day_number(day: date) -> int:
-    """Days since 1970-01-01."""
-    return (day - date(1970, 1, 1)).days

@@ -19,17 +19,13 @@ The same reader serves our overlay, a user's price overrides and contracts, so a
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
-from fractions import Fraction
+from datetime import time
 from typing import Any
 
 from otel_llm_cost.core.errors import ConfigError
 from otel_llm_cost.core.units import UNIT
-from otel_llm_cost.pricing.calendar import SECOND, Windows, day_number, instant, nanoseconds
+from otel_llm_cost.pricing.calendar import Windows, instant
 from otel_llm_cost.pricing.facts import (
     STANDARD,
     Alias,
@@ -41,54 +37,40 @@ from otel_llm_cost.pricing.facts import (
     Tiers,
     UnitPrices,
 )
+from otel_llm_cost.pricing.fields import Place, calendar, did_you_mean, mapping, moment, number, price, texts
 from otel_llm_cost.pricing.keys import KEYS
 from otel_llm_cost.pricing.match import provider_name
 from otel_llm_cost.pricing.rules import RULES, SCOPES
 from otel_llm_cost.pricing.suspicion import suspect
 from otel_llm_cost.pricing.vector import FOREVER
 
-Path = tuple[str | int, ...]
-
 SCOPE_KEYS = ("provider", "models", "model", "mode", "when", "from", "until", "during")
 ENTRY_KEYS = (*SCOPE_KEYS, "above", "source", "checked", "note", "discountable", "confirm_unit")
 CONTRACT_KEYS = ("scope", "discount")
 RULE_KEYS = ("rule", "factor", "scope", "unit", "units", "of", "least", "by", "because")
-SECTIONS = ("prices", "contract", "providers", "rules", "aliases", "calendars", "version", "provider")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an entry stands, for error texts."""
-
-    file: str
-    lines: Mapping[Path, int]
-    path: Path = ()
-
-    def at(self, *steps: str | int) -> Place:
-        """A place below this one."""
-        return replace(self, path=(*self.path, *steps))
-
-    def __str__(self) -> str:
-        path = self.path
-        while path and path not in self.lines:
-            path = path[:-1]
-        line = self.lines.get(path)
-        return f"{self.file}:{line}" if line else self.file
-
-    def wrong(self, expected: str) -> ConfigError:
-        """The error for a wrong value here."""
-        key = ".".join(str(step) for step in self.path)
-        return ConfigError(f"{self}: {key}: {expected}")
+OWN_SECTIONS = ("prices", "contract", "providers", "calendars")
+SECTIONS = (*OWN_SECTIONS, "rules", "aliases", "provider")
+"""Sections of a user's file, and those of the overlay."""
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "multiply": ("factor",),
+    "derive": ("unit", "of", "factor"),
+    "same_rate": ("units",),
+    "minimum": ("unit", "least"),
+    "covered": ("by",),
+    "at_list": ("because",),
+}
+"""What each rule has to be given."""
 
 
 def parse(values: Mapping[str, Any], place: Place, layer: str) -> Facts:
     """All facts of one parsed file. Raises ConfigError for the first wrong entry."""
+    sections = SECTIONS if layer == "overlay" else OWN_SECTIONS
     for section in values:
-        if section not in SECTIONS:
-            raise place.at(section).wrong(f"not a known section{_did_you_mean(section, SECTIONS)}")
+        if section not in sections:
+            raise place.at(section).wrong(f"not a known section{did_you_mean(section, sections)}")
     calendars = {
-        name: _calendar(entry, place.at("calendars", name))
-        for name, entry in _mapping(values.get("calendars"), place.at("calendars")).items()
+        name: calendar(entry, place.at("calendars", name))
+        for name, entry in mapping(values.get("calendars"), place.at("calendars")).items()
     }
     facts = Facts()
     default = values.get("provider")
@@ -142,7 +124,7 @@ def _read_contract(
         _read_price(facts, {k: v for k, v in entry.items() if k != "scope"}, place, "contract", calendars)
         return
     scope = _scope(entry, place, calendars, need_models=False)
-    share = _number(entry["discount"], place.at("discount"))
+    share = number(entry["discount"], place.at("discount"))
     if not 0 <= share < 1:
         raise place.at("discount").wrong(
             f"expected a share between 0 and 1 (0.15 is 15 %), got {entry['discount']}"
@@ -160,13 +142,16 @@ def _read_rule(
     name = str(entry.get("rule"))
     if name not in RULES:
         raise place.at("rule").wrong(f"expected one of {', '.join(RULES)}, got {name!r}")
+    for key in ARGUMENTS.get(name, ()):
+        if key not in entry:
+            raise place.wrong(f"rule {name} needs `{key}:`")
     arguments: dict[str, object] = {
-        key: _number(entry[key], place.at(key)) if key == "factor" else entry[key]
+        key: number(entry[key], place.at(key)) if key == "factor" else entry[key]
         for key in RULE_KEYS
         if key in entry and key != "rule"
     }
     named = arguments.get("units", ())
-    pairs = named.items() if isinstance(named, Mapping) else ((unit, unit) for unit in _texts(named))
+    pairs = named.items() if isinstance(named, Mapping) else ((unit, unit) for unit in texts(named))
     for unit in (u for pair in pairs for u in pair):
         if unit not in UNIT:
             raise place.at("units").wrong(f"{unit!r} is no unit; the units are in core/units.py")
@@ -210,16 +195,16 @@ def _entry_id(entry: Mapping[str, Any], scope: Scope) -> str:
 def _scope(
     entry: Mapping[str, Any], place: Place, calendars: Mapping[str, Windows], *, need_models: bool = True
 ) -> Scope:
-    providers = _texts(entry.get("provider"))
+    providers = texts(entry.get("provider"))
     if not providers:
         raise place.at("provider").wrong("expected the provider, such as `provider: openai`")
-    models = _texts(entry.get("models", entry.get("model")))
+    models = texts(entry.get("models", entry.get("model")))
     if not models:
         if need_models:
             raise place.at("models").wrong("expected the model, such as `model: gpt-6.2-sol`")
         models = ("*",)
-    start = _moment(entry.get("from"), place.at("from"), 0)
-    end = _moment(entry.get("until"), place.at("until"), FOREVER)
+    start = moment(entry.get("from"), place.at("from"), 0)
+    end = moment(entry.get("until"), place.at("until"), FOREVER)
     if end <= start:
         raise place.at("until").wrong("expected a time after `from`")
     during = entry.get("during")
@@ -227,7 +212,7 @@ def _scope(
         raise place.at("during").wrong(f"no calendar {during!r}; define it under `calendars:`")
     when = {
         str(term): tuple(str(value).lower() for value in (values if isinstance(values, list) else [values]))
-        for term, values in _mapping(entry.get("when"), place.at("when")).items()
+        for term, values in mapping(entry.get("when"), place.at("when")).items()
     }
     return Scope(
         frozenset(provider_name(name) for name in providers),
@@ -246,86 +231,32 @@ def _prices(entry: Mapping[str, Any], place: Place, above: Any) -> UnitPrices:
         if key in KEYS:
             for unit in KEYS[key]:
                 if unit not in prices or key != "cache_write_mtok":
-                    prices[unit] = ((-1, _price(value, place.at(key))),)
+                    prices[unit] = ((-1, price(value, place.at(key))),)
     thresholds: dict[int, Mapping[str, Any]] = {}
-    for start, rates in _mapping(above, place.at("above")).items():
+    for start, rates in mapping(above, place.at("above")).items():
         if not str(start).isdigit():
             raise place.at("above", start).wrong("expected a number of prompt tokens")
-        thresholds[int(start)] = _mapping(rates, place.at("above", start))
+        thresholds[int(start)] = mapping(rates, place.at("above", start))
     for threshold in sorted(thresholds):
         for key, value in thresholds[threshold].items():
             if key not in KEYS:
                 raise place.at("above", str(threshold), key).wrong(
-                    f"not a price key{_did_you_mean(key, KEYS)}"
+                    f"not a price key{did_you_mean(key, KEYS)}"
                 )
             for unit in KEYS[key]:
-                step = (threshold, _price(value, place.at("above", str(threshold), key)))
+                step = (threshold, price(value, place.at("above", str(threshold), key)))
                 base: Tiers = prices.get(unit, ((-1, step[1]),))
                 prices[unit] = (*base, step)
     return prices
 
 
-def _price(value: Any, place: Place) -> Fraction:
-    price = _number(value, place)
-    if price < 0:
-        raise place.wrong(f"a price cannot be negative, got {value}")
-    return price
-
-
-def _number(value: Any, place: Place) -> Fraction:
-    try:
-        if isinstance(value, bool) or value is None:
-            raise InvalidOperation
-        return Fraction(Decimal(str(value)))
-    except (InvalidOperation, ValueError, OverflowError):
-        raise place.wrong(f"expected a number, got {value!r}") from None
-
-
-def _moment(value: Any, place: Place, otherwise: int) -> int:
-    if value is None:
-        return otherwise
-    if isinstance(value, date):  # a datetime is one too
-        return nanoseconds(value)
-    try:
-        text = str(value)
-        if len(text) == 10:
-            return nanoseconds(date.fromisoformat(text))
-        return nanoseconds(datetime.fromisoformat(text.replace("Z", "+00:00")))
-    except ValueError:
-        raise place.wrong(
-            f"expected a date (2026-08-16) or a UTC time (2026-08-16T16:00:00Z), got {value!r}"
-        ) from None
-
-
-def _calendar(entry: Any, place: Place) -> Windows:
-    days = _mapping(entry, place)
-    hours = []
-    for window in _texts(days.get("utc")):
-        start, _, end = window.partition("-")
-        hours.append((_clock(start, place.at("utc")), _clock(end, place.at("utc"))))
-    weekdays = frozenset(_WEEKDAYS.index(day) for day in _texts(days.get("weekdays")) or _WEEKDAYS)
-    holidays = frozenset(day_number(date.fromisoformat(str(day))) for day in days.get("except", ()) or ())
-    offset = int(days.get("utc_offset_hours", 0)) * 3600 * SECOND
-    return Windows(tuple(hours), weekdays, holidays, offset)
-
-
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def _clock(text: str, place: Place) -> int:
-    hour, _, minute = text.partition(":")
-    if not (hour.isdigit() and minute.isdigit()):
-        raise place.wrong(f"expected hours as 01:00-04:00, got {text!r}")
-    return (int(hour) * 3600 + int(minute) * 60) * SECOND
-
-
 def _operator_maps(values: Any, place: Place) -> dict[str, dict[str, dict[str, str]]]:
     """`providers.azure.deployments`, `providers.bedrock.profiles`: what an opaque name stands for."""
     found: dict[str, dict[str, dict[str, str]]] = {}
-    for provider, sections in _mapping(values, place).items():
+    for provider, sections in mapping(values, place).items():
         maps = found.setdefault(provider_name(str(provider)), {})
-        for section in _mapping(sections, place.at(provider)).values():
-            for name, target in _mapping(section, place.at(provider)).items():
+        for section in mapping(sections, place.at(provider)).values():
+            for name, target in mapping(section, place.at(provider)).items():
                 if isinstance(target, str):
                     target = {"model": target}
                 if not isinstance(target, Mapping):
@@ -341,7 +272,7 @@ def _known(entry: Mapping[str, Any], keys: Iterable[str], place: Place) -> None:
     allowed = tuple(keys)
     for key in entry:
         if key not in allowed:
-            raise place.at(key).wrong(f"not a known key{_did_you_mean(str(key), allowed)}")
+            raise place.at(key).wrong(f"not a known key{did_you_mean(str(key), allowed)}")
 
 
 def _refuse_overlaps(facts: Facts) -> None:
@@ -368,22 +299,3 @@ def _refuse_overlaps(facts: Facts) -> None:
                                 "at the same time; give one of them an `until:`"
                             )
                     others.append(fact)
-
-
-def _mapping(value: Any, place: Place) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise place.wrong("expected `key: value` pairs")
-    return value
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return tuple(str(item) for item in value) if isinstance(value, (list, tuple)) else (str(value),)
-
-
-def _did_you_mean(word: str, words: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(word), list(words), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from otel_llm_cost.marked_yaml import read_mapping
-from otel_llm_cost.pricing.facts_file import Place, parse
+from otel_llm_cost.pricing.facts_file import parse
+from otel_llm_cost.pricing.fields import Place
 from otel_llm_cost.pricing.overlay import PACKED
 
 FOLDER = Path(__file__).parent / "overlay"

@@ -18,7 +18,8 @@ from otel_llm_cost.core.errors import ConfigError
 from otel_llm_cost.pricing import terms as wording
 from otel_llm_cost.pricing.database import Database
 from otel_llm_cost.pricing.facts import Facts
-from otel_llm_cost.pricing.facts_file import Place, parse
+from otel_llm_cost.pricing.facts_file import parse
+from otel_llm_cost.pricing.fields import Place
 from otel_llm_cost.pricing.match import provider_name, region_of_arn
 from otel_llm_cost.pricing.normalise.context import terms_of_host
 from otel_llm_cost.pricing.overlay import overlay

@@ -32,7 +32,7 @@ def roles_of(rows: Iterable[tuple[str, Iterable[tuple[str, ...]]]]) -> Roles:
 
 
 def read(usage: dict[str, Any], roles: Roles) -> dict[str, int] | None:
-    """Counts by role, zeros of nested objects left out; None when the object is not plain."""
+    """Counts by role; None when the object is not plain."""
     found: dict[str, int] = {}
     for name, value in usage.items():
         kind = type(value)
@@ -46,12 +46,15 @@ def read(usage: dict[str, Any], roles: Roles) -> dict[str, int] | None:
         elif kind is dict:
             inner = roles.get(name)
             for part, count in value.items():
-                if count is None or (count == 0 and type(count) is int):
+                if count is None:
                     continue
                 role = inner.get(part) if type(inner) is dict else None
-                if role is None or role in found or type(count) is not int or not 0 < count <= LARGEST:
+                if type(count) is not int or not 0 <= count <= LARGEST or role in found:
                     return None
-                found[role] = count
+                if role is not None:
+                    found[role] = count
+                elif count:
+                    return None
         elif (value is not None and kind is not str) or (kind is str and name in roles):
             return None
     return found

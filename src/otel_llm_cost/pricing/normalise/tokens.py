@@ -112,14 +112,11 @@ def _read_plain(usage: dict[str, Any], shape: Shape) -> dict[str, Quantity] | No
     reasoning = found.pop("reasoning", 0)
     written = found.pop("writes_total", 0)
     quantities: dict[str, Quantity] = {**found}
-    if written:
-        by_ttl = sum(found.values())
-        if by_ttl > written:
-            return None
-        if by_ttl < written:
-            quantities[shape.write_unit] = found.get(shape.write_unit, 0) + written - by_ttl
-    else:
-        written = sum(found.values())
+    by_ttl = sum(found.values())
+    if by_ttl > written:
+        return None
+    if by_ttl < written:
+        quantities[shape.write_unit] = found.get(shape.write_unit, 0) + written - by_ttl
     if shape.cache_read_inside:
         rest -= cached
     if shape.writes_inside:

@@ -12,7 +12,8 @@ from functools import lru_cache
 from importlib import resources
 
 from otel_llm_cost.pricing.facts import Facts
-from otel_llm_cost.pricing.facts_file import Place, parse
+from otel_llm_cost.pricing.facts_file import parse
+from otel_llm_cost.pricing.fields import Place
 
 PACKED = "overlay.json"
 

@@ -1,0 +1,82 @@
+"""The quick reading of a plain usage object and the thorough one give the same answer, flags included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_llm_cost.core.usage import Usage
+from otel_llm_cost.pricing.normalise import chat, messages, responses, tokens
+
+SHAPES = (chat.OPENAI, *chat.SHAPES.values(), messages.MESSAGES, responses.RESPONSES)
+TOP = (
+    *("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens", "total_tokens", "cached_tokens"),
+    *(
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "reasoning_tokens",
+        "made_up",
+        "service_tier",
+    ),
+)
+NESTED = (
+    *("prompt_tokens_details", "input_tokens_details", "completion_tokens_details"),
+    *("output_tokens_details", "cache_creation"),
+)
+INNER = (
+    *("cached_tokens", "audio_tokens", "image_tokens", "reasoning_tokens", "cache_write_tokens"),
+    *("thinking_tokens", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens", "made_up"),
+)
+usual = st.one_of(st.just(0), st.integers(0, 50), st.integers(0, 5))
+odd = st.one_of(usual, st.none(), st.integers(-3, 0), st.booleans(), st.sampled_from(["7", 2.5, 10**16]))
+
+
+@st.composite
+def usage(draw: st.DrawFn) -> dict[str, Any]:
+    """A usage object: mostly a pair of totals with details, sometimes nonsense."""
+    value = draw(st.sampled_from([usual, usual, odd]))
+    pair = draw(
+        st.sampled_from([("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens"), ()])
+    )
+    found: dict[str, Any] = {name: draw(st.integers(0, 200)) for name in pair}
+    found.update(draw(st.dictionaries(st.sampled_from(TOP), value, max_size=2)))
+    inner = st.dictionaries(st.sampled_from(INNER), value, max_size=3)
+    found.update(draw(st.dictionaries(st.sampled_from(NESTED), inner, max_size=2)))
+    return found
+
+
+@settings(max_examples=600)
+@given(usage(), st.sampled_from(SHAPES))
+def test_quick_and_thorough_agree(usage: dict[str, Any], shape: tokens.Shape) -> None:
+    quick = tokens._read_plain(usage, shape)
+    if quick is None:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_read_plain", lambda *_: None)
+        flags: list[str] = []
+        thorough = tokens.read_tokens(usage, shape, flags)
+    assert Usage(quick) == Usage(thorough)
+    assert flags == []
+
+
+def test_the_usual_answers_are_read_quickly() -> None:
+    openai = {
+        "prompt_tokens": 1200,
+        "completion_tokens": 180,
+        "total_tokens": 1380,
+        "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0, "accepted_prediction_tokens": 0},
+    }
+    anthropic = {
+        "input_tokens": 10,
+        "output_tokens": 20,
+        "cache_read_input_tokens": 5,
+        "cache_creation_input_tokens": 7,
+        "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4},
+        "service_tier": "standard",
+    }
+    assert tokens._read_plain(openai, chat.OPENAI) is not None
+    assert tokens._read_plain(anthropic, messages.MESSAGES) is not None
