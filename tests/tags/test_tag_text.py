@@ -67,19 +67,23 @@ class TestOfCall:
     def test_the_header_wins_over_metadata_and_metadata_over_user(self) -> None:
         headers = {"X-LiteLLM-Tags": "team:search"}
         body = {"metadata": {"team": "ads", "customer_id": "acme", "note": "private"}, "user": "u-1"}
-        assert of_call(headers, body) == {"team": "search", "customer_id": "acme"}
+        assert of_call(body, headers) == {"team": "search", "customer_id": "acme"}
 
     def test_the_end_user_is_the_customer_where_nothing_says_better(self) -> None:
-        assert of_call(None, {"user": "u-1"}) == {"customer_id": "u-1"}
-        assert of_call(None, {"metadata": {"user_id": "u-2"}}) == {"customer_id": "u-2"}
+        assert of_call({"user": "u-1"}) == {"customer_id": "u-1"}
+        assert of_call({"metadata": {"user_id": "u-2"}}, None) == {"customer_id": "u-2"}
+
+    def test_the_calls_header_wins_over_the_clients_and_what_is_no_mapping_is_passed_over(self) -> None:
+        client, call = {"x-litellm-tags": "team:search,feature:rank"}, {"x-litellm-tags": "team:ads,prod"}
+        assert of_call({}, client, object(), call) == {"team": "ads", "feature": "rank"}
 
     def test_free_keys_come_under_our_own_name_only(self) -> None:
         body = {"metadata": {"llm_cost.tag.sprint": "7", "llm_cost.team": "search", "sprint": "8"}}
-        assert of_call({}, body) == {"sprint": "7", "team": "search"}
+        assert of_call(body, {}) == {"sprint": "7", "team": "search"}
 
     @given(
         st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.none())),
         st.one_of(st.none(), st.text(), st.dictionaries(st.text(), st.text())),
     )
     def test_no_request_makes_it_raise(self, headers: dict[str, object], metadata: object) -> None:
-        assert all(of_call(headers, {"metadata": metadata, "user": metadata}).values())
+        assert all(of_call({"metadata": metadata, "user": metadata}, headers).values())

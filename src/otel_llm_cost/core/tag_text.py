@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Final
 from urllib.parse import quote, unquote
@@ -61,29 +61,28 @@ def _text(value: object) -> str | None:
     return str(value).strip() if isinstance(value, str | int | float) else None
 
 
-def parse(text: str, source: str, separators: str = "=") -> dict[str, str]:
+def parse(text: str, source: str = VARIABLE) -> dict[str, str]:
     """The tags in `key=value,key=value`; percent escapes are read, what has no key or value is dropped."""
-    if len(text) > MAX_TEXT:
-        _warn(source, f"a list longer than {MAX_TEXT} characters")
-        return {}
-    pairs: list[tuple[str, str]] = []
-    for entry in text.split(","):
-        key, value = _split(entry, separators)
-        if key and value:
-            pairs.append((unquote(key), unquote(value)))
-        elif entry.strip():
-            _warn(source, f"an entry that is not key{separators[0]}value")
-    return clean(pairs, source)
-
-
-def _split(entry: str, separators: str) -> tuple[str, str]:
-    at = min((place for place in map(entry.find, separators) if place >= 0), default=len(entry))
-    return entry[:at].strip(), entry[at + 1 :].strip()
+    pairs = list(_pairs(text, "=", source))
+    if not all(key and value for key, value in pairs):
+        _warn(source, "an entry that is not key=value")
+    return clean(((unquote(key), unquote(value)) for key, value in pairs if key), source)
 
 
 def parse_header(text: str) -> dict[str, str]:
-    """The tags in a request header, `key:value,key:value`; `=` is taken for the colon too."""
-    return parse(text, f"the {HEADER} header", ":=")
+    """The tags in a request header, `key:value,key:value`; other entries are LiteLLM's own tags."""
+    source = f"the {HEADER} header"
+    return clean(((key, value) for key, value in _pairs(text, ":", source) if key and value), source)
+
+
+def _pairs(text: str, separator: str, source: str) -> Iterator[tuple[str, str]]:
+    if len(text) > MAX_TEXT:
+        _warn(source, f"a list longer than {MAX_TEXT} characters")
+        return
+    for entry in text.split(","):
+        if entry.strip():
+            key, _, value = entry.partition(separator)
+            yield key.strip(), value.strip()
 
 
 def to_text(tags: Mapping[str, str]) -> str:

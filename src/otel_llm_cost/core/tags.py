@@ -163,28 +163,29 @@ def current(call: Tags | None = None) -> Tags:
     return merged[1]
 
 
-def of_call(headers: Mapping[str, object] | None, body: Mapping[str, object] | None) -> dict[str, str]:
-    """The tags that a call brings in its request: header, then `metadata`, then `user` as customer_id.
+def of_call(body: Mapping[str, Any], *headers: object) -> Tags:
+    """The tags that a call brings in its request: header, over `metadata`, over `user` as customer_id.
 
     Of `metadata` only the well-known keys and those named `llm_cost.<key>` are taken, since the rest is the
     app's own and may be anything. `user` is OpenAI's, `metadata.user_id` Anthropic's name of the end user.
+    Of several sets of headers (the client's, the call's) the later wins; what is no mapping is passed over.
     """
-    found: dict[str, str] = {}
-    if body:
-        metadata = body.get("metadata")
-        metadata = metadata if isinstance(metadata, Mapping) else NONE
-        user = body.get("user") or metadata.get("user_id")
-        pairs = [("customer_id", user)] if isinstance(user, str) else []
+    found: Tags = NONE
+    metadata = body.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else NONE
+    if metadata or "user" in body:
+        pairs = [("customer_id", body.get("user") or metadata.get("user_id"))]
         for key, value in metadata.items():
             if key in WELL_KNOWN_TAGS:
                 pairs.append((key, value))
             elif isinstance(key, str) and key.startswith("llm_cost."):
                 pairs.append((key.removeprefix("llm_cost.").removeprefix("tag."), value))
-        if pairs:
-            found = tag_text.clean(pairs, "the request's metadata")
-    for name, value in (headers or NONE).items():
-        if isinstance(name, str) and name.lower() == tag_text.HEADER and isinstance(value, str):
-            found |= tag_text.parse_header(value)
+        found = tag_text.clean(pairs, "a request's metadata")
+    for some in headers:
+        if some and isinstance(some, Mapping):
+            for name, value in some.items():
+                if isinstance(name, str) and name.lower() == tag_text.HEADER and isinstance(value, str):
+                    found = {**found, **tag_text.parse_header(value)}
     return found
 
 

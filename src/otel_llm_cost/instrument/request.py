@@ -9,13 +9,9 @@ from typing import Any
 
 from otel_llm_cost.core import tags
 from otel_llm_cost.core.call import Call
-from otel_llm_cost.core.semconv import WELL_KNOWN_TAGS
 from otel_llm_cost.instrument.hosts import Target
 from otel_llm_cost.instrument.sdk import Route
 from otel_llm_cost.pricing import normalise
-
-TAG_HEADER = "x-litellm-tags"
-"""`team:search,feature:rank`: the header that carries the tags of one call, or of one client."""
 
 LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 """Under which names a request bounds its output, the most specific first."""
@@ -86,27 +82,4 @@ def _conversation(body: Mapping[str, Any]) -> str:
 
 def _tags(client: Any, options: Any, body: Mapping[str, Any]) -> Mapping[str, str]:
     """Tags of the call itself, over those of the context it runs in (design §5)."""
-    around = tags.current()
-    own: dict[str, str] = {}
-    for headers in (getattr(client, "_custom_headers", None), options.headers):
-        if headers and isinstance(headers, Mapping):
-            for name, text in headers.items():
-                if name.lower() == TAG_HEADER and isinstance(text, str):
-                    own.update(read_tag_list(text))
-    if isinstance(user := body.get("user"), str) and user:
-        own.setdefault("customer_id", user)
-    if isinstance(metadata := body.get("metadata"), Mapping):
-        for key in WELL_KNOWN_TAGS:
-            if isinstance(text := metadata.get(key), str) and text:
-                own.setdefault(key, text)
-        if isinstance(user := metadata.get("user_id"), str) and user:
-            own.setdefault("customer_id", user)
-    return {**around, **own} if own else around
-
-
-def read_tag_list(text: str) -> dict[str, str]:
-    """`team:search,feature:rank` as tags; entries without a colon are someone else's."""
-    pairs = (entry.partition(":") for entry in text.split(","))
-    return {
-        key.strip(): value.strip() for key, colon, value in pairs if colon and key.strip() and value.strip()
-    }
+    return tags.current(tags.of_call(body, getattr(client, "_custom_headers", None), options.headers))
