@@ -84,8 +84,7 @@ def test_the_ledger_equals_the_bill_and_what_cannot_be_exact_is_set_apart(home: 
 
 def test_a_falsified_price_is_found_out(home: Path, tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text(
-        "provider: openai\nprices:\n  - models: [gpt-4o-2024-08-06]\n    output_mtok: '10.000001'\n"
-        "    source: https://example.com\n    checked: 2026-11-24\n"
+        "prices: [{provider: openai, models: [gpt-4o-2024-08-06], output_mtok: '10.000001'}]\n"
     )
     config = tmp_path / "config.yaml"
     config.write_text(f"price_overrides: {tmp_path / 'prices.yaml'}\n")
