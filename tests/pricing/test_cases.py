@@ -12,7 +12,8 @@ from tests.pricing.streams import events
 
 from otel_llm_cost.cli.price_cases import price_case
 from otel_llm_cost.core.cost import Cost
-from otel_llm_cost.pricing import PriceList
+from otel_llm_cost.core.semconv import from_attributes, to_attributes
+from otel_llm_cost.pricing import PriceList, price
 
 PRICES = PriceList.default()
 
@@ -50,6 +51,25 @@ def test_the_same_payload_as_a_stream_costs_the_same(
     case: dict[str, Any], stream: list[dict[str, Any]]
 ) -> None:
     check(case, cost_of(case | {"payload": {"stream_events": stream}}))
+
+
+OWN_PRICES = {"contract", "deployments", "profiles"}
+PLAIN = [case for case in EVERY if not OWN_PRICES & set(case.get("request_context", {}))]
+"""Cases without prices of the reader's own, which are not on a span."""
+
+
+@pytest.mark.parametrize("case", PLAIN, ids=[case["id"] for case in PLAIN])
+def test_a_call_that_travelled_as_a_span_costs_the_same(case: dict[str, Any]) -> None:
+    call, cost = price_case(case, PRICES, NOW)
+    arrived = from_attributes(to_attributes(call), started_at=call.started_at)
+    again = price(arrived, PRICES)
+    assert (again.status, again.exact, again.list_atto, again.reason) == (
+        cost.status,
+        cost.exact,
+        cost.list_atto,
+        cost.reason,
+    )
+    assert set(again.components) == set(cost.components)
 
 
 @pytest.mark.parametrize("case", [case for case in EVERY if case["expected_usd"] is not None])

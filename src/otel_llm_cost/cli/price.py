@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from otel_llm_cost import config
 from otel_llm_cost.cli.options import period_of, read_moment, store_of, store_option
 from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.cost import Component, Cost, to_text
@@ -44,7 +45,9 @@ SHORT = {"input": "input_uncached", "cached": "cache_read", "cache_write": "cach
     "--missing", is_flag=True, help="Print what to add to the config: for --cases, else for the ledger."
 )
 @click.option(
-    "--overrides", type=click.Path(path_type=Path, dir_okay=False), help="A file with your own prices."
+    "--overrides",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Your own prices, else the config's.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for one call. Cases are always JSON.")
 @store_option
@@ -68,7 +71,7 @@ def price(
     if cases is None and not usage and missing:
         click.echo(_missing_in_ledger(store), nl=False)
         return
-    prices = PriceList.load(overrides) if overrides else PriceList.default()
+    prices = PriceList.of_settings(config.load(overrides={"price_overrides": overrides}))
     if cases is not None:
         if usage or provider or model:
             raise click.UsageError(
