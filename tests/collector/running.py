@@ -27,10 +27,9 @@ class Collector:
     def __init__(self, folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.store = f"chdb://{folder}/ledger"
-        self.process = start(
-            "--store", self.store, "--grpc-port", "0", "--http-port", "0", "--ui-port", "0", *arguments,
-            environ=environ,
-        )  # fmt: skip
+        store = () if "--store" in arguments else ("--store", self.store)
+        ports = ("--grpc-port", "0", "--http-port", "0", "--ui-port", "0")
+        self.process = start(*store, *ports, *arguments, environ=environ)
         assert self.process.stdout
         line = self.process.stdout.readline()
         match = READY.fullmatch(line)

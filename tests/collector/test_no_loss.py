@@ -13,12 +13,17 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from running import Collector
+from running import Collector, post, running
 from sending import call, request
 
+import clickhouse_server
+from otel_llm_cost.collector.refused import find_refused
+from otel_llm_cost.core.errors import StoreError
 from otel_llm_cost.core.semconv import to_attributes
+from otel_llm_cost.sinks.clickhouse import ClickHouseSink
 
 HEADERS = {"content-type": "application/x-protobuf"}
 
@@ -125,3 +130,72 @@ def test_killed_under_load_every_acknowledged_span_is_there_exactly_once(tmp_pat
     rows, ids, row_ids, calls, duplicates, cost = in_ledger(tmp_path)
     assert (rows, ids, row_ids, calls, duplicates) == (sent, sent, sent, sent, 0)
     assert round(float(cost) / 0.00351) == sent
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    return {"OTEL_LLM_COST_BATCH_SECONDS": "0.05"}
+
+
+def send_calls(collector: Collector, count: int, team: str = "t") -> None:
+    body = request([to_attributes(call(team)) for _ in range(count)]).SerializeToString()
+    assert post(f"http://{collector.http}/v1/traces", body, HEADERS)[0] == 200
+
+
+def test_a_ledger_that_is_away_refuses_and_loses_answers_gets_every_row_once(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    ever = {"since": "2020-01-01", "until": "2100-01-01"}
+    with clickhouse_server.running(tmp_path / "server") as server:
+        spool = str(tmp_path / "spool")
+        arguments = ("--store", server.dsn("costs"))
+        with running(tmp_path, *arguments, environ={**environ, "OTEL_LLM_COST_SPOOL": spool}) as collector:
+            send_calls(collector, 3)
+            collector.settle()
+            server.fault(refuse=3)
+            send_calls(collector, 4)
+            collector.settle()
+            server.fault(lose=2)  # carried out, but nobody hears of it
+            send_calls(collector, 5)
+            collector.settle()
+            assert collector.health()["insert_failures_total"] >= 3
+            assert collector.stop() == 0
+        with ClickHouseSink(server.dsn("costs")) as sink:
+            (total,) = sink.query("spend_by", ever).records()
+            assert sink.query("extent").rows[0][0] == 12
+        assert (total["calls"], total["duplicates"]) == (12, 0)
+        assert any("the ledger cannot be written" in line for line in collector.errors)
+        assert not any(server.password in line for line in collector.errors)
+
+
+def test_a_row_that_the_ledger_refuses_is_buried_and_the_rest_goes_on() -> None:
+    """No input of today makes such a row, so the ledger's side is played here."""
+
+    class Ledger:
+        def __init__(self) -> None:
+            self.rows: list[int] = []
+            self.is_away = False
+
+        def write(self, rows: Any, *, query_id: str = "") -> int:
+            raise NotImplementedError
+
+        def write_again(self, batch_id: str, rows: Any, *, query_id: str = "") -> int:
+            if any(row[0] % 10 == 7 for row in rows) or self.is_away:
+                raise StoreError("type mismatch")
+            self.rows += [row[0] for row in rows]
+            return len(rows)
+
+        def query(self, name: str, params: Any = None) -> Any:
+            if self.is_away:
+                raise StoreError("cannot be reached")
+
+    ledger = Ledger()
+    refused = find_refused(ledger, "b", [(number,) for number in range(30)], False)
+    assert [row for row, _ in refused] == [(7,), (17,), (27,)]
+    assert sorted(ledger.rows) == [number for number in range(30) if number % 10 != 7]
+    with pytest.raises(StoreError, match="type mismatch"):
+        find_refused(ledger, "b", [(7,)], False)
+    assert find_refused(ledger, "b", [(7,)], True) == [((7,), "type mismatch")]
+    ledger.is_away = True
+    with pytest.raises(StoreError, match="cannot be reached"):
+        find_refused(ledger, "b", [(1,), (2,)], True)

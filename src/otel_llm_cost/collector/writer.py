@@ -5,32 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from typing import Protocol
 
 from otel_llm_cost.collector.bookkeeper import Bookkeeper, Prepared
 from otel_llm_cost.collector.counters import Counters
 from otel_llm_cost.collector.dead_letters import DeadLetters
+from otel_llm_cost.collector.refused import LAST_PATIENCE, PATIENCE, Sink, find_refused
 from otel_llm_cost.collector.spool import Spool
-from otel_llm_cost.core.errors import LLMCostError
-from otel_llm_cost.ledger import Row
+from otel_llm_cost.core.errors import LLMCostError, StoreError
+from otel_llm_cost.ledger import NAMES
 
 log = logging.getLogger("otel_llm_cost.collector")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 """Seconds between tries while the ledger cannot be reached, doubling."""
 TIDY_SECONDS = 60.0
-
-
-class Sink(Protocol):
-    """Where rows go; `sinks.clickhouse.ClickHouseSink` is one. Both raise StoreError when it cannot be known
-    that all rows arrived."""
-
-    def write(self, rows: Sequence[Row], *, query_id: str = "") -> int:
-        """Insert rows of a batch that was never tried."""
-
-    def write_again(self, batch_id: str, rows: Sequence[Row], *, query_id: str = "") -> int:
-        """Make sure that an earlier try is over, and insert what it did not."""
 
 
 class Writer:
@@ -56,6 +44,7 @@ class Writer:
         self._dedupe_days = dedupe_days
         self._dead_letters = DeadLetters(spool.folder)
         self._prepared: Prepared | None = None
+        self._tries = 0
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._drain_by: float | None = None
@@ -125,16 +114,29 @@ class Writer:
             self._prepared = self._bookkeeper.prepare(claim, self._spool.read(claim))
         prepared = self._prepared
         batch_id = prepared.claim.batch_id
-        if not prepared.rows:
-            pass
-        elif tried or prepared.claim.retried:
-            self._sink.write_again(batch_id, prepared.rows, query_id=batch_id)
-        else:
+        if prepared.rows and not tried and not prepared.claim.retried:
             self._sink.write(prepared.rows, query_id=batch_id)
+        elif prepared.rows:
+            self._write_again(prepared)
         self._spool.finish(prepared.claim, prepared.statements)
-        self._prepared = None
+        self._prepared, self._tries = None, 0
         self._count(prepared)
         return True
+
+    def _write_again(self, prepared: Prepared) -> None:
+        """Insert what an earlier try did not; after some tries, find the rows that the ledger refuses."""
+        self._tries += 1
+        batch_id = prepared.claim.batch_id
+        try:
+            self._sink.write_again(batch_id, prepared.rows, query_id=batch_id)
+        except StoreError:
+            if self._tries < PATIENCE:
+                raise
+            refused = find_refused(self._sink, batch_id, prepared.rows, self._tries >= LAST_PATIENCE)
+            for row, reason in refused:
+                self._dead_letters.bury_row(dict(zip(NAMES, row, strict=True)), reason)
+                self._counters.rejected += 1
+                log.warning("the ledger refuses a row; it is in the dead-letter file: %s", reason)
 
     def _count(self, prepared: Prepared) -> None:
         counters = self._counters

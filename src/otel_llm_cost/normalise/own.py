@@ -79,7 +79,9 @@ class _Shape:
         """The same as `from_attributes`."""
         fields: dict[str, Any] = {field: str(attributes[name]) for field, name in self._texts}
         for field, name in self._numbers:
-            fields[field] = attributes[name]
+            number = fields[field] = attributes[name]
+            if type(number) is not int and type(number) is not float:
+                raise ValueError(f"{name} is not a number")
         for field, name in self._lists:
             fields[field] = tuple(attributes[name])
         if self._terms:
