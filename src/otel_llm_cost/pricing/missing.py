@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -32,12 +33,12 @@ def snippet(gaps: Iterable[tuple[str, str, str, str]]) -> str:
                 f"  # {comment}",
                 f"  {section[1]}:",
                 f"    {section[2]}:",
-                f"      {model!r}: {{model: }}",
+                f"      {json.dumps(model)}: {{model: }}",
             ]
             continue
         keys = [word for word in dict.fromkeys(_WORD.findall(reason)) if word in KEYS] or list(DEFAULT_KEYS)
         mode = re.search(r"`mode: ([\w-]+)`", reason)
-        prices += [f"  # {comment}", f"  - provider: {provider}", f"    model: {model!r}"]
+        prices += [f"  # {comment}", f"  - provider: {provider}", f"    model: {json.dumps(model)}"]
         prices += [f"    mode: {mode[1]}"] if mode else []
         prices += [f"    {key}: " for key in keys] + ["    source: "]
     lines = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -107,13 +107,16 @@ def read(payload: Any, provider: str, terms: dict[str, str]) -> Reading:
         terms=terms,
         reported_cost=reported_cost(usage, provider, flags),
         flags=tuple(flags),
-        finish_reasons=tuple(
-            reason
-            for choice in sequence(get(payload, "choices"))
-            if (reason := text(get(choice, "finish_reason")))
-        ),
+        finish_reasons=_reasons(sequence(get(payload, "choices"))),
         raw_usage=compact(usage),
     )
+
+
+def _reasons(choices: Sequence[Any]) -> tuple[str, ...]:
+    if len(choices) == 1:  # the common case
+        reason = text(get(choices[0], "finish_reason"))
+        return (reason,) if reason else ()
+    return tuple(reason for choice in choices if (reason := text(get(choice, "finish_reason"))))
 
 
 def served_terms(payload: Any, usage: Any) -> dict[str, str]:

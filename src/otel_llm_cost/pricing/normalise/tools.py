@@ -45,8 +45,13 @@ XAI_TOOLS: Mapping[str, str] = {
 """xAI's names of server-side tool calls → unit (docs.x.ai/developers/tools, checked 2026-11-24)."""
 
 
+_XAI_COUNTS = frozenset({"server_side_tool_usage_details", "server_side_tools_used"})
+
+
 def count_xai_tools(usage: Any, quantities: dict[str, Quantity]) -> None:
     """Adds xAI's server-side tool calls, which it counts inside the usage object."""
+    if type(usage) is dict and _XAI_COUNTS.isdisjoint(usage):
+        return
     details = get(usage, "server_side_tool_usage_details")
     if isinstance(details, Mapping):
         for name, count in details.items():
