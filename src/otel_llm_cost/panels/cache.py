@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from otel_llm_cost.panels.panel import Column, Dashboard, Panel, Row, Threshold
-from otel_llm_cost.panels.parts import FEATURE, MODEL, NAMED, PROVIDER, TEAM, stat, table
+from otel_llm_cost.panels.panel import Column, Dashboard, Panel, Row
+from otel_llm_cost.panels.parts import FEATURE, MODEL, NAMED, PROVIDER, TEAM, table
 
 NO_CACHE: Final = "No prompt tokens in this time range."
 SAVINGS: Final = (
@@ -38,36 +38,15 @@ CACHE: Final = Dashboard(
         Row(
             "In this time range",
             (
-                stat(
-                    "Input served by a cache",
-                    "Which share of input tokens did a cache serve?",
-                    "cache_by",
-                    "hit_rate",
-                    "share",
-                    thresholds=(Threshold(0, "notice"), Threshold(0.3, "good")),
+                Panel(
+                    title="What caching saves",
+                    question="Which share of input did caches serve, and what does that save after its cost?",
+                    query="cache_by",
+                    picture="stat",
+                    columns=SAVINGS[2:],
                     empty=NO_CACHE,
-                ),
-                stat(
-                    "Saved by reads",
-                    "What would the tokens read from a cache have cost more?",
-                    "cache_by",
-                    "read_saving",
-                    "usd",
-                ),
-                stat(
-                    "Premium for writes",
-                    "What did writing to the cache cost above plain input?",
-                    "cache_by",
-                    "write_premium",
-                    "usd",
-                ),
-                stat(
-                    "Saved in all",
-                    "What does caching save after its own cost?",
-                    "cache_by",
-                    "net_saving",
-                    "usd",
-                    thresholds=(Threshold(-1e12, "bad"), Threshold(0, "good")),
+                    width=24,
+                    height=4,
                 ),
                 Panel(
                     title="Input served by a cache over time",

@@ -225,7 +225,7 @@ def _steps(panel: Panel) -> list[dict[str, Any]]:
 
 
 def _overrides(panel: Panel) -> Iterable[dict[str, Any]]:
-    if panel.picture == "table":
+    if panel.picture == "table" or (panel.picture == "stat" and len(panel.columns) > 1):
         for column in panel.columns:
             yield from _column_overrides(column)
     elif panel.picture == "series" and len(panel.columns) > 2:
@@ -273,8 +273,8 @@ def _drill(column: Column) -> dict[str, Any]:
 
 def _stat(panel: Panel) -> tuple[str, dict[str, Any], dict[str, Any]]:
     options = {
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": f"/^{panel.value.name}$/", "values": False},
-        "textMode": "value",
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "/.*/", "values": False},
+        "textMode": "value" if len(panel.columns) == 1 else "value_and_name",
         "colorMode": "value" if panel.thresholds else "none",
         "graphMode": "none",
         "justifyMode": "auto",

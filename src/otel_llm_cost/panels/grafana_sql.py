@@ -166,8 +166,8 @@ def link_column(column: Column) -> str:
 
 
 def _stat(panel: Panel, sql: str, names: Mapping[str, str]) -> str:
-    inner = names[panel.value.name]
-    return f"SELECT {inner} AS `{panel.value.name}`\nFROM\n(\n{sql}\n)"
+    chosen = ", ".join(f"{names[column.name]} AS `{column.name}`" for column in panel.columns)
+    return f"SELECT {chosen}\nFROM\n(\n{sql}\n)"
 
 
 def _series(panel: Panel, sql: str, names: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otel_llm_cost.panels.panel import Column, Dashboard, Panel, Row, Threshold
+from otel_llm_cost.panels.panel import Column, Dashboard, Panel, Row
 from otel_llm_cost.panels.parts import (
     MISSING_TAGS_TABLE,
     UNPRICED_STAT,
@@ -45,44 +45,36 @@ OVERVIEW: Final = Dashboard(
         Row(
             "At the end of the time range",
             (
-                stat("Today", "What did calls cost today (UTC)?", "month", "today_cost", "usd", width=4),
-                stat("This month", "What did they cost this month?", "month", "month_cost", "usd", width=4),
-                stat(
-                    "Forecast of the month",
-                    "What will the month cost if days go on as the same days of the week did?",
-                    "month",
-                    "forecast",
-                    "usd",
-                    empty=WEEK_NEEDED,
-                    width=4,
+                Panel(
+                    title="Today and this month",
+                    question="What was spent today and this month (UTC), and was it more than last month?",
+                    query="month",
+                    picture="stat",
+                    columns=(
+                        Column("today_cost", "Today", "usd"),
+                        Column("month_cost", "This month", "usd"),
+                        Column("last_month_so_far", "Last month up to the same moment", "usd"),
+                        Column("change_share", "More than that", "share"),
+                        Column("last_month_cost", "Last month in all", "usd"),
+                    ),
+                    empty="No calls this month or last.",
+                    width=14,
+                    height=5,
                 ),
-                stat(
-                    "At least",
-                    "Below what will the month end in one of ten cases?",
-                    "month",
-                    "forecast_low",
-                    "usd",
+                Panel(
+                    title="Forecast of the month",
+                    question="What will the month cost if days go on as the same days of the week did? "
+                    "In four of five months between which amounts?",
+                    query="month",
+                    picture="stat",
+                    columns=(
+                        Column("forecast", "Forecast", "usd"),
+                        Column("forecast_low", "At least", "usd"),
+                        Column("forecast_high", "At most", "usd"),
+                    ),
                     empty=WEEK_NEEDED,
-                    width=4,
-                ),
-                stat(
-                    "At most",
-                    "Above what will the month end in one of ten cases?",
-                    "month",
-                    "forecast_high",
-                    "usd",
-                    empty=WEEK_NEEDED,
-                    width=4,
-                ),
-                stat(
-                    "Against last month",
-                    "How much more is it than last month up to the same moment?",
-                    "month",
-                    "change_share",
-                    "share",
-                    thresholds=(Threshold(-1, "good"), Threshold(0.2, "notice"), Threshold(0.5, "warning")),
-                    empty="No cost last month.",
-                    width=4,
+                    width=10,
+                    height=5,
                 ),
             ),
         ),

@@ -11,7 +11,7 @@ from otel_llm_cost.panels.filters import FILTERS
 from otel_llm_cost.panels.units import UNITS
 
 Picture = Literal["stat", "series", "table"]
-"""stat: one row, one number in large. series: a time, at most one label and a value, over time.
+"""stat: one row, its numbers in large, side by side. series: a time, at most one label, and a value over it.
 table: the rows as they are, numbers with bars where that helps."""
 
 Level = Literal["good", "notice", "warning", "bad"]
@@ -56,9 +56,9 @@ class Panel:
     """One picture that answers one question.
 
     query: a name in `ledger.queries`, asked with `params` beside the reader's time range and filters.
-    columns: what is shown of its result, in order; stats and series show the last one. empty: what to do when
-    there is nothing to show. width, height: in Grafana's grid of 24 columns. stacked: the series add up to a
-    total that has a meaning. whole: columns of a series are sums, so they can be summed over longer steps.
+    columns: what is shown of its result, in order; a series shows the last one over time. empty: what to do
+    when there is nothing to show. width, height: in Grafana's grid of 24 columns. stacked: the series add up
+    to a total that has a meaning.
     """
 
     title: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from otel_llm_cost.panels.panel import Column, Dashboard, Panel, Row
-from otel_llm_cost.panels.parts import stat, table
+from otel_llm_cost.panels.parts import table
 
 NONE: Final[dict[str, str]] = {
     "customer": "No call carries customer_id. Set it with otel_llm_cost.tags(customer_id=…).",
@@ -18,23 +18,23 @@ DRILL: Final = {"customer": "customer", "feature": "feature"}
 
 def spread(per: str) -> tuple[Panel, ...]:
     """Mean, quantiles, histogram and outliers of the cost per thing."""
-    numbers = (
-        ("mean", "Mean cost per", "What does one {} cost on average?"),
-        ("p50", "Half cost less, per", "What does a usual {} cost?"),
-        ("p99", "99 % cost less, per", "What does an expensive {} cost?"),
-        ("highest", "Costliest", "What does the costliest {} cost?"),
-    )
-    stats = tuple(
-        stat(
-            f"{title} {per}",
-            question.format(per),
-            "cost_per",
-            column,
-            "usd",
-            params={"per": per},
-            empty=NONE[per],
-        )
-        for column, title, question in numbers
+    numbers = Panel(
+        title=f"Cost per {per}",
+        question=f"What does a {per} cost: on average, usually, at the high end?",
+        query="cost_per",
+        picture="stat",
+        columns=(
+            Column("things", f"{per.capitalize()}s", "count"),
+            Column("mean", "On average", "usd"),
+            Column("p50", "Half cost less", "usd"),
+            Column("p90", "90 % cost less", "usd"),
+            Column("p99", "99 % cost less", "usd"),
+            Column("highest", "Costliest", "usd"),
+        ),
+        params={"per": per},
+        empty=NONE[per],
+        width=24,
+        height=4,
     )
     histogram = table(
         f"How many {per}s cost how much",
@@ -64,7 +64,7 @@ def spread(per: str) -> tuple[Panel, ...]:
         empty=NONE[per],
         width=16,
     )
-    return (*stats, histogram, outliers)
+    return (numbers, histogram, outliers)
 
 
 UNIT_ECONOMICS: Final = Dashboard(
