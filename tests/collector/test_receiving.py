@@ -66,7 +66,8 @@ def test_only_genai_spans_are_kept(collector: Collector, team: str) -> None:
     with tracer(exporter(collector, "grpc"), "opentelemetry.instrumentation.requests") as spans:
         for _ in range(3):
             spans.start_span("GET", attributes={"http.request.method": "GET"}).end()
-    message = request([{"http.request.method": "GET"}, to_attributes(call(team)), {"db.system": "sqlite"}])
+    others = ({"http.request.method": "GET"}, {"db.system": "sqlite"})
+    message = request([others[0], to_attributes(call(team)), others[1]], scope="mixed")
     assert post(f"http://{collector.http}/v1/traces", message.SerializeToString(), PROTOBUF)[0] == 200
     after = collector.health()
     assert after["items_received_total"] - before["items_received_total"] == 6

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from otel_llm_cost.core.usage import Usage
-from otel_llm_cost.normalise import Billable, Emitted, Normaliser, Passed, default_tables
+from otel_llm_cost.normalise import (
+    Billable,
+    Emitted,
+    Normaliser,
+    Passed,
+    default_tables,
+    markers_of,
+)
 from otel_llm_cost.normalise.pack import FOLDER, packed
 from otel_llm_cost.normalise.tables import PACKED
 
@@ -437,3 +444,11 @@ def test_a_self_hosted_host_is_booked_under_the_name_it_was_given() -> None:
 
 def test_the_packed_tables_are_those_of_the_yaml() -> None:
     assert (FOLDER / PACKED).read_text(encoding="utf-8") == packed(), "run: make golden"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_emitters_call_is_passed_over_before_it_is_read(name: str) -> None:
+    case = CASES[name]
+    markers = markers_of(case.scope, bool(case.event))
+    written = " ".join((case.event, *case.attributes)).encode()
+    assert not markers or any(marker in written for marker in markers)

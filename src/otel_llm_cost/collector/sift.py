@@ -7,6 +7,7 @@ an attribute's name stands in them in clear, so searching for it costs a fractio
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -15,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otel_llm_cost.collector import wire
 from otel_llm_cost.collector.otlp_json import Malformed
-from otel_llm_cost.normalise import RECORD_MARKERS, SPAN_MARKERS
+from otel_llm_cost.normalise import markers_of
 
 
 class Signal(enum.IntEnum):
@@ -29,7 +30,6 @@ _OFFICIAL: dict[Signal, Any] = {
     Signal.TRACES: ExportTraceServiceRequest,
     Signal.LOGS: ExportLogsServiceRequest,
 }
-_MARKERS = {Signal.TRACES: SPAN_MARKERS, Signal.LOGS: RECORD_MARKERS}
 
 
 class Sifted(NamedTuple):
@@ -39,6 +39,14 @@ class Sifted(NamedTuple):
     body: bytes
     items: int
     seen: int
+
+
+@lru_cache(maxsize=4096)
+def _scope_name(raw: bytes) -> str:
+    try:
+        return str(wire.Named.FromString(raw).name)
+    except DecodeError:
+        raise Malformed("not a valid OTLP protobuf request") from None
 
 
 def sift(signal: Signal, body: bytes) -> Sifted:
@@ -51,13 +59,17 @@ def sift(signal: Signal, body: bytes) -> Sifted:
         envelope = wire.Envelope.FromString(body)
     except DecodeError:
         raise Malformed("not a valid OTLP protobuf request") from None
-    markers = _MARKERS[signal]
     seen = kept = 0
     for block in envelope.blocks:
         for scope in block.scopes:
             items = scope.items
-            wanted = [item for item in items if any(marker in item for marker in markers)]
             seen += len(items)
+            markers = markers_of(_scope_name(scope.scope), signal is Signal.LOGS)
+            if not markers:
+                kept += len(items)
+                continue
+            first, *others = markers
+            wanted = [item for item in items if first in item or any(other in item for other in others)]
             kept += len(wanted)
             if len(wanted) != len(items):
                 del items[:]
