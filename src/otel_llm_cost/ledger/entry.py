@@ -11,6 +11,7 @@ from typing import Any, Final
 from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.cost import Component, Cost, from_text, to_decimal, to_text
 from otel_llm_cost.core.semconv import COST_GROUPS, WELL_KNOWN_TAGS
+from otel_llm_cost.core.units import CACHE_READ_UNITS, CACHE_WRITE_UNITS, INPUT_UNITS, OUTPUT_UNITS
 from otel_llm_cost.core.usage import Quantity
 from otel_llm_cost.ledger.booking import Booking
 
@@ -35,9 +36,10 @@ class Entry:
     """A call on its way into the ledger. Every attribute is the value of the column of that name."""
 
     __slots__ = (
-        "_groups",
         "booking",
+        "cache_read_cost",
         "cache_read_tokens",
+        "cache_write_cost",
         "cache_write_tokens",
         "call",
         "calls",
@@ -47,13 +49,16 @@ class Entry:
         "environment",
         "estimated_calls",
         "feature",
+        "input_cost",
         "input_tokens",
+        "output_cost",
         "output_tokens",
         "partial_calls",
         "started_at",
         "status",
         "tags",
         "team",
+        "tools_cost",
         "unpriced_calls",
         "usage",
         "usage_flags",
@@ -87,16 +92,21 @@ class Entry:
             self.tags = {key: text for key, text in tags.items() if key not in _WELL_KNOWN}
 
     def _set_usage(self) -> None:
-        usage = self.call.usage
-        self.usage: dict[str, Quantity] = dict(usage.items())
+        self.usage: dict[str, Quantity] = dict(self.call.usage.items())
         self.usage_flags = self.call.usage_flags
-        if self.usage:
-            self.input_tokens = usage.input_tokens
-            self.output_tokens = usage.output_tokens
-            self.cache_read_tokens = usage.cache_read_tokens
-            self.cache_write_tokens = usage.cache_write_tokens
-        else:
-            self.input_tokens = self.output_tokens = self.cache_read_tokens = self.cache_write_tokens = 0
+        # The totals of `Usage`, in one pass: this runs for every row.
+        into = output = read = written = 0
+        for unit, quantity in self.usage.items():
+            if unit in INPUT_UNITS:
+                into += int(quantity)
+                if unit in CACHE_READ_UNITS:
+                    read += int(quantity)
+                elif unit in CACHE_WRITE_UNITS:
+                    written += int(quantity)
+            elif unit in OUTPUT_UNITS:
+                output += int(quantity)
+        self.input_tokens, self.output_tokens = into, output
+        self.cache_read_tokens, self.cache_write_tokens = read, written
 
     def _set_cost(self) -> None:
         self.calls = 1 if self.booking.kind == "usage" else 0
@@ -107,8 +117,14 @@ class Entry:
         self.partial_calls = self.calls if self.status == "partial" else 0
         self.unpriced_calls = self.calls if self.status == "unpriced" else 0
         atto = self.cost.effective_atto
-        self._groups = {} if atto is None else _by_group(self.cost.components)
         self.effective_cost = None if atto is None else to_decimal(atto)
+        # No parts either where nobody split the amount (a reported cost).
+        components = self.cost.components if atto is not None else ()
+        nothing = NOTHING if components else None
+        self.input_cost = self.output_cost = self.cache_read_cost = self.cache_write_cost = nothing
+        self.tools_cost = nothing
+        for group, part in _by_group(components).items():
+            setattr(self, f"{group}_cost", to_decimal(part))
 
     @property
     def booked_at(self) -> int:
@@ -197,38 +213,6 @@ class Entry:
         if atto is None or atto == self.cost.effective_atto:
             return self.effective_cost
         return to_decimal(atto)
-
-    @property
-    def input_cost(self) -> Decimal | None:
-        """Of the effective cost: prompt tokens outside of any cache."""
-        return self._part("input")
-
-    @property
-    def output_cost(self) -> Decimal | None:
-        """Of the effective cost: generated tokens."""
-        return self._part("output")
-
-    @property
-    def cache_read_cost(self) -> Decimal | None:
-        """Of the effective cost: prompt tokens read from a cache."""
-        return self._part("cache_read")
-
-    @property
-    def cache_write_cost(self) -> Decimal | None:
-        """Of the effective cost: prompt tokens written to a cache."""
-        return self._part("cache_write")
-
-    @property
-    def tools_cost(self) -> Decimal | None:
-        """Of the effective cost: tools and other fees."""
-        return self._part("tools")
-
-    def _part(self, group: str) -> Decimal | None:
-        """None when no cost is known, and when the amount is one that nobody split (a reported cost)."""
-        if not self.cost.components:
-            return None
-        atto = self._groups.get(group)
-        return to_decimal(atto) if atto else NOTHING
 
     @property
     def reported_cost(self) -> Decimal | None:
