@@ -12,13 +12,17 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESS
 from opentelemetry.context import attach, detach, set_value
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 
 import otel_llm_cost
 from otel_llm_cost.core import semconv
+from otel_llm_cost.core.call import Call
+from otel_llm_cost.core.usage import Usage
 from otel_llm_cost.demo.provider import Provider
 from otel_llm_cost.instrument import SDKS
 from otel_llm_cost.instrument.hosts import provider_of_host
+from otel_llm_cost.policies.trace import put_attributes
 
 from .conftest import Telemetry, instrumented
 from .ways import ASK, CHAT, MESSAGE, async_client, client
@@ -317,3 +321,21 @@ def test_customers_are_a_metric_dimension_only_when_asked(
     assert cost.attributes["llm_cost.customer_id"] == "acme"
     assert "llm_cost.feature" not in cost.attributes
     counting.close()
+
+
+@pytest.mark.parametrize(
+    "limits", [SpanLimits(), SpanLimits(max_span_attributes=9), SpanLimits(max_attribute_length=4)]
+)
+def test_attributes_are_put_as_the_sdk_would_put_them(limits: SpanLimits) -> None:
+    tracer = TracerProvider(span_limits=limits, shutdown_on_exit=False).get_tracer("t")
+    call = Call("openai", "chat", "gpt-4o", usage=Usage(input_uncached=7, output=5), finish_reasons=("stop",))
+    ours, theirs = (tracer.start_span("s", attributes={"first": "1"}) for _ in range(2))
+    put_attributes(ours, semconv.to_attributes(call))
+    theirs.set_attributes(semconv.to_attributes(call))
+    ours.end()
+    theirs.end()
+    assert isinstance(ours, ReadableSpan)
+    assert isinstance(theirs, ReadableSpan)
+    assert dict(ours.attributes or {}) == dict(theirs.attributes or {})
+    put_attributes(ours, {"late": True})
+    assert "late" not in (ours.attributes or {})

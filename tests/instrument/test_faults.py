@@ -142,9 +142,8 @@ def test_a_denied_call_is_a_short_error_span(
     provider: Provider, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wiring.uninstrument_sdk("openai")
-    pipeline = wiring.build_pipeline(telemetry.tracer_provider)
-    pipeline.policies = (*pipeline.policies, Refuse(1))
-    wiring.instrument_sdk("openai", pipeline=pipeline)
+    usual = wiring.build_pipeline(telemetry.tracer_provider).policies
+    wiring.instrument_sdk("openai", pipeline=Pipeline((*usual, Refuse(1))))
     with pytest.raises(CallDenied):
         client("openai", provider).chat.completions.create(**CHAT)
     span = telemetry.only

@@ -36,12 +36,11 @@ _refusing: set[str] = set()
 _CODE = re.compile(r"[A-Za-z_][\w.\-]{0,63}")
 
 
-class Exchange:
+class Exchange(Request):
     """Carries one SDK call through the pipeline. Holds no response and no context token."""
 
     __slots__ = (
         "_asked_usage",
-        "_body",
         "_tap",
         "_target",
         "attempts",
@@ -74,8 +73,9 @@ class Exchange:
         self.is_answered = False
         self.call: Call
         self.run: Run
+        self.body = body
+        self.changes = {}
         self._target = target
-        self._body = body
         self._asked_usage = False
         self._tap: streams.Tap | None = None
 
@@ -84,7 +84,7 @@ class Exchange:
     def should_ask_usage(self) -> bool:
         """Whether this stream carries usage only if we ask, and the provider lets us."""
         target = self._target
-        if self._body.get("stream_options") or target.host in _refusing:
+        if self.body.get("stream_options") or target.host in _refusing:
             return False
         if target.is_known and target.provider not in USAGE_ON_REQUEST:
             return False
@@ -99,25 +99,25 @@ class Exchange:
 
     def start(self) -> Any:
         """Enter the pipeline; the OpenTelemetry context to make the request in. Raises CallDenied."""
-        self.run = self.pipeline.start(self.call, Request(self._body, self._terms))
+        self.run = self.pipeline.start(self.call, self)
         return self.run.context
 
     async def start_async(self) -> Any:
         """`start` on an event loop."""
-        self.run = await self.pipeline.start_async(self.call, Request(self._body, self._terms))
+        self.run = await self.pipeline.start_async(self.call, self)
         return self.run.context
 
-    def _terms(self) -> Mapping[str, str]:
-        return price_terms(self._target, self._body)
+    @property
+    def terms(self) -> Mapping[str, str]:
+        """What of the request decides the price."""
+        return price_terms(self._target, self.body)
 
     def changed(self, options: Any) -> Any:
         """The options to send, with what policies changed of the request."""
-        request = self.run.request
-        if request is None or not request.changes:
+        if not self.changes:
             return options
-        self._body = request.body
         options = copy.copy(options)
-        options.json_data = {**(options.json_data or {}), **request.changes}
+        options.json_data = {**(options.json_data or {}), **self.changes}
         return options
 
     def attempt(self, in_flight: BaseException | None) -> None:
@@ -231,7 +231,7 @@ class Exchange:
         call.usage_source = source if reading.usage_source == "provider" else reading.usage_source
         call.response_model = reading.response_model
         call.response_id = reading.response_id
-        asked = price_terms(self._target, self._body)
+        asked = price_terms(self._target, self.body)
         call.terms = {**asked, **reading.terms} if asked else reading.terms
         call.parts = reading.parts
         call.reported_cost = reading.reported_cost
@@ -243,8 +243,12 @@ class Exchange:
     def returned(self) -> None:
         """The SDK call returned to the user; a watched response ends later."""
         if self._tap is None:
-            self.run.call.ended_at = time.time_ns()
-            self._finish()
+            call = self.run.call
+            call.ended_at = time.time_ns()
+            if call.usage and self.pipeline.is_ready:
+                self.run.finish()
+            else:
+                self._finish()
 
     # the end
 
@@ -290,7 +294,7 @@ class Exchange:
         from otel_llm_cost.instrument import estimate
 
         call = self.run.call
-        usage = estimate.complete(call.usage, self.route, self._body, tap)
+        usage = estimate.complete(call.usage, self.route, self.body, tap)
         if usage:
             call.usage = usage
             call.usage_source = "estimated"

@@ -46,22 +46,15 @@ def plain(value: Any) -> Any:
     kind = type(value)
     if kind is list:
         return [plain(item) for item in value]
-    if kind is dict:
-        return _plain_items(value)
-    fields = getattr(value, "__dict__", None)
+    fields = value if kind is dict else getattr(value, "__dict__", None)
     if fields is None:
         return value
-    found = _plain_items(fields)
-    if extra := getattr(value, "__pydantic_extra__", None):
-        found.update(_plain_items(extra))
-    return found
-
-
-def _plain_items(fields: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for key, item in fields.items():
         if item is not None and key not in CONTENT:
             found[key] = item if type(item) in _SCALARS else plain(item)
+    if kind is not dict and (extra := getattr(value, "__pydantic_extra__", None)):
+        found.update(plain(extra))
     return found
 
 

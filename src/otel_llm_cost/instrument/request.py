@@ -18,6 +18,8 @@ LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 TERMS = ("service_tier", "speed", "inference_geo", "size", "quality")
 """Request parameters that may decide the price (`pricing.normalise.context.CONTEXT_TERMS`)."""
+SEARCH = "web_search_options"
+_DECIDING = frozenset((*TERMS, SEARCH))
 
 
 def body_of(options: Any) -> Mapping[str, Any]:
@@ -44,8 +46,8 @@ def describe(
         server_port=target.port,
         started_at=time.time_ns(),
         max_tokens=_limit(body),
-        tags=_tags(client, options, body),
-        conversation_id=_conversation(body),
+        tags=tags.current(tags.of_call(body, getattr(client, "_custom_headers", None), options.headers)),
+        conversation_id=_conversation(body) if "conversation" in body else "",
         billing_account=target.billing_account,
         project=target.project,
         api_key_hash=target.api_key_hash,
@@ -54,8 +56,10 @@ def describe(
 
 def price_terms(target: Target, body: Mapping[str, Any]) -> Mapping[str, str]:
     """What of the request decides the price (`core.call.Terms`); what the answer says was served beats it."""
+    if _DECIDING.isdisjoint(body):
+        return _terms(target.base_url, ())
     asked = tuple((name, value) for name in TERMS if isinstance(value := body.get(name), str))
-    search = body.get("web_search_options")
+    search = body.get(SEARCH)
     if isinstance(search, Mapping) and isinstance(size := search.get("search_context_size"), str):
         asked += (("search_context_size", size),)
     return _terms(target.base_url, asked)
@@ -78,8 +82,3 @@ def _conversation(body: Mapping[str, Any]) -> str:
     if isinstance(conversation, Mapping):
         conversation = conversation.get("id")
     return conversation if isinstance(conversation, str) else ""
-
-
-def _tags(client: Any, options: Any, body: Mapping[str, Any]) -> Mapping[str, str]:
-    """Tags of the call itself, over those of the context it runs in (design §5)."""
-    return tags.current(tags.of_call(body, getattr(client, "_custom_headers", None), options.headers))

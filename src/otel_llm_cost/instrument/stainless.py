@@ -79,7 +79,8 @@ def _around_request(original: Original, sdk: Sdk, pipeline: Pipeline) -> Origina
             )
         else:
             context = exchange.start()
-            sent = exchange.changed(sent)
+            if exchange.changes:
+                sent = exchange.changed(sent)
         token = _current.set(exchange)
         outer = attach(context) if context is not None else None
         try:
