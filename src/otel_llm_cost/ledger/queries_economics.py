@@ -65,10 +65,11 @@ def _histogram(params: Mapping[str, Any]) -> Bound:
 
 def _costliest(params: Mapping[str, Any]) -> Bound:
     text = Text(params)
+    where = in_range(text, params)
     limit = text.bind("UInt64", int(params.get("limit") or 20))
     sql = (
         f"SELECT {_thing(params)} AS thing, {_some('team')} AS teams, {_some('feature')} AS features, "
-        f"sum(calls) AS n, sum(effective_cost) AS cost\nFROM {TABLE}\nWHERE {in_range(text, params)}\n    AND thing != ''\n"
+        f"sum(calls) AS n, sum(effective_cost) AS cost\nFROM {TABLE}\nWHERE {where}\n    AND thing != ''\n"
         f"GROUP BY thing\nHAVING cost IS NOT NULL AND n > 0\nORDER BY cost DESC, thing\nLIMIT {limit}"
     )
     return Bound(sql, text.params, ("thing", "teams", "features", "n", "cost"))
