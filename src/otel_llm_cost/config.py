@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from otel_llm_cost.budgets.definition import Budget, read_rates, refuse_doubles
+from otel_llm_cost.budgets.storm_settings import Breakers
 from otel_llm_cost.core.errors import ConfigError
 from otel_llm_cost.marked_yaml import Lines, read_mapping
 
@@ -145,6 +146,10 @@ class Settings(BaseModel):
             "Where budgets are kept: sqlite:///file, redis://host:6379/0, or memory:// for one process. "
             "Empty: a file beside the default ledger where `budgets` are given, else no budgets."
         ),
+    )
+    breakers: Breakers | None = Field(
+        None,
+        description="What stops runaway loops and retry storms, `{}` for the defaults; see docs/budgets.md.",
     )
     currency_rates: Rates = Field(
         default_factory=dict,

@@ -5,7 +5,8 @@
     ├── MissingExtra       an optional dependency is not installed; says the pip command
     ├── StoreError         the ledger cannot be reached or refuses; says what to do
     └── CallDenied         a policy refused the call: the only one that may reach user code
-        └── BudgetExceeded a hard budget limit would be passed
+        ├── BudgetExceeded a hard budget limit would be passed
+        └── BreakerOpen    the call looks like part of a storm: a retry loop, an agent that runs in circles
 
 Provider errors are not here: they pass through unchanged.
 """
@@ -77,6 +78,21 @@ class BudgetExceeded(CallDenied):
         self.needed = needed
         self.resets_at = resets_at
         self.contact = contact
+
+
+class BreakerOpen(CallDenied):
+    """The call looks like part of a storm, or its breaker has not closed again.
+
+    breaker: which one. reason: what it saw. status_code, retryable: see BudgetExceeded.
+    """
+
+    status_code = 402
+    retryable = False
+
+    def __init__(self, message: str, *, breaker: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.breaker = breaker
+        self.reason = reason
 
 
 def require(module: str, extra: str) -> Any:
