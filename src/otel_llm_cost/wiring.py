@@ -26,6 +26,7 @@ IDLE_S = 30.0
 
 _lock = threading.Lock()
 _book: Book | None = None
+_breaker: Policy | None = None
 _instrumented: dict[str, Instrumented] = {}
 
 
@@ -55,30 +56,37 @@ def build_pipeline(
         (
             Trace(tracer, _emit, _record(environ)),  # the span; records of what no span tells
             Measure(meter, _metric_tags(environ) or TAGS),  # tokens, seconds, dollars
-            *_budgets(environ),  # reserve the upper bound or refuse; settle to the cost
+            *_guards(environ),  # storms are stopped; the upper bound is reserved, then settled to the cost
             Price(),  # usage becomes cost
         )
     )
 
 
-def _budgets(environ: Mapping[str, str]) -> tuple[Policy, ...]:
-    """The policy that enforces budgets, where any are configured; one book serves all SDKs of the process."""
-    global _book
+def _guards(environ: Mapping[str, str]) -> tuple[Policy, ...]:
+    """What may refuse a call, where configured; one breaker and one book serve all SDKs of the process."""
+    global _book, _breaker
     if not any(environ.get(name) for name in ("OTEL_LLM_COST_CONFIG", "OTEL_LLM_COST_BUDGET_STORE")):
         return ()
     from otel_llm_cost import config
     from otel_llm_cost.budgets.opening import open_book, service_name
+    from otel_llm_cost.policies.breaker import BreakCircuits
     from otel_llm_cost.policies.budget import EnforceBudgets
 
+    guards: list[Policy] = []
     try:
+        settings = config.load(environ=environ)
         with _lock:
+            if _breaker is None and settings.breakers is not None:
+                _breaker = BreakCircuits(settings.breakers)
             if _book is None:
-                settings = config.load(environ=environ)
                 _book = open_book(settings.budget_store, settings.budgets)
-            return () if _book is None else (EnforceBudgets(_book, service=service_name(environ)),)
+        if _breaker is not None:
+            guards.append(_breaker)
+        if _book is not None:
+            guards.append(EnforceBudgets(_book, service=service_name(environ)))
     except LLMCostError as error:
-        faults.report("reading the budgets, so none is enforced", error)
-        return ()
+        faults.report("reading budgets and breakers, so they are not enforced", error)
+    return tuple(guards)
 
 
 def instrument_sdk(
