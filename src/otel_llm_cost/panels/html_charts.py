@@ -12,8 +12,8 @@ from otel_llm_cost.panels.units import Unit
 
 WIDTH, HEIGHT = 960, 260
 LEFT, TOP, BOTTOM = 72, 10, 26
-LABEL_WIDTH = 130
-"""Of the longest time under a column, in the picture's units."""
+LETTER_WIDTH = 8
+"""Of a digit under a column, in the picture's units."""
 OTHER = "all others"
 THINNEST = Decimal("0.2")
 """Per cent of the width that the smallest part still has, so that it can be seen and pointed at."""
@@ -65,17 +65,11 @@ def columns(points: Points, unit: Unit, names: str) -> str:
                 f'<rect class="{_colour(name, series)}" x="{x + step / 10:.1f}" y="{y:.1f}" '
                 f'width="{width:.1f}" height="{max(height, Decimal("0.5")):.1f}"/></g>'
             )
-        if index % every == 0:
-            out.append(_tick_label(when, x + step / 10, x + step / 10 + width))
+        left = x + step / 10
+        if index == 0 or (index % every == 0 and left + LETTER_WIDTH * len(when) <= WIDTH):
+            out.append(f'<text x="{left:.1f}" y="{HEIGHT - 8}">{plain(when)}</text>')
     out.append("</svg>")
     return "".join(out) + (_legend(series) if len(series) > 1 else "")
-
-
-def _tick_label(when: str, left: Decimal, right: Decimal) -> str:
-    """Below its column from the left, or from the right where it would leave the picture."""
-    is_last = left + LABEL_WIDTH > WIDTH
-    at = f'x="{right:.1f}" text-anchor="end"' if is_last else f'x="{left:.1f}"'
-    return f'<text {at} y="{HEIGHT - 8}">{plain(when)}</text>'
 
 
 def stacks(points: Points, unit: Unit, names: str) -> str:
