@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from tests.pricing.calls import call
 
 from otel_llm_cost.core.errors import ConfigError
-from otel_llm_cost.pricing import PriceList, pack
+from otel_llm_cost.pricing import PriceList, pack, price
 from otel_llm_cost.pricing.calendar import SECOND
 from otel_llm_cost.pricing.facts import PriceFact
 from otel_llm_cost.pricing.overlay import PACKED, overlay
@@ -67,3 +68,27 @@ def test_the_packed_facts_say_where_each_is_from() -> None:
     facts, digest = overlay()
     assert len(digest) == 8
     assert all(rule.source.startswith("https://") for rule in facts.rules)
+
+
+def test_a_price_that_is_not_well_confirmed_says_so_and_one_that_replaces_it_does_not() -> None:
+    doubted = call("openai", "gpt-6.2-sol")
+    cost = price(doubted, PriceList.default())
+    assert (cost.status, cost.reason) == (
+        "priced",
+        "the price is not well confirmed: another library's release notes are the only source",
+    )
+    own = PriceList.of(
+        {"prices": [{"provider": "openai", "model": "gpt-6.2-sol", "input_mtok": 2, "output_mtok": 10}]}
+    )
+    assert price(doubted, own).reason == ""
+
+
+def test_every_file_says_what_was_read_where_the_source_itself_was_not() -> None:
+    facts = json.loads((pack.FOLDER / PACKED).read_text(encoding="utf-8"))
+    assert all(values["read_from"] for values in facts.values())
+
+
+def test_an_unknown_confidence_is_refused() -> None:
+    entry = {"provider": "openai", "model": "m", "input_mtok": 1, "confidence": "sure"}
+    with pytest.raises(ConfigError, match="confidence: expected one of high, medium, low, got 'sure'"):
+        PriceList.of({"prices": [entry]})

@@ -52,7 +52,7 @@ def price(call: Call, price_list: PriceList) -> Cost:
                 total,
                 None,
                 components,
-                "",
+                vector.doubt,
                 vector.price_id,
                 vector.price_version,
                 vector.price_source,
@@ -156,8 +156,7 @@ def _computed(call: Call, vector: Vector, price_list: PriceList) -> Cost:
         if gaps:
             missing += gaps
             reasons.append(_no_rate(gaps, rates))
-        if rates.estimated:
-            reasons.append(rates.estimated)
+        reasons += [text for text in (rates.estimated, rates.doubt) if text]
     reasons += [sentence for flag in call.usage_flags if (sentence := _explain(flag))]
     if missing and not effective:
         return Cost.unknown("; ".join(dict.fromkeys(reasons)))

@@ -45,11 +45,15 @@ from otel_llm_cost.pricing.suspicion import suspect
 from otel_llm_cost.pricing.vector import FOREVER
 
 SCOPE_KEYS = ("provider", "models", "model", "mode", "when", "from", "until", "during")
-ENTRY_KEYS = (*SCOPE_KEYS, "above", "source", "checked", "note", "discountable", "confirm_unit")
+ORIGIN_KEYS = ("source", "checked", "read_from", "confidence", "note")
+"""Where a fact is from. source: who publishes it. checked: when someone looked. read_from: at what, where that
+was not the source itself. confidence: `low` where one second-hand text is all there is; see CONFIDENCE."""
+CONFIDENCE = ("high", "medium", "low")
+ENTRY_KEYS = (*SCOPE_KEYS, "above", *ORIGIN_KEYS, "discountable", "confirm_unit")
 CONTRACT_KEYS = ("scope", "discount")
 RULE_KEYS = ("rule", "factor", "scope", "unit", "units", "of", "least", "by", "because")
 OWN_SECTIONS = ("prices", "contract", "providers", "calendars")
-SECTIONS = (*OWN_SECTIONS, "rules", "aliases", "provider")
+SECTIONS = (*OWN_SECTIONS, "rules", "aliases", "provider", "read_from")
 """Sections of a user's file, and those of the overlay."""
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "multiply": ("factor",),
@@ -112,8 +116,20 @@ def _read_price(
             str(place),
             bool(entry.get("discountable", False)),
             bool(entry.get("confirm_unit", False)),
+            _doubt(entry, place),
         )
     )
+
+
+def _doubt(entry: Mapping[str, Any], place: Place) -> str:
+    """What a reader of a cost must know of the price behind it, empty where it is well founded."""
+    confidence = entry.get("confidence", "medium")
+    if confidence not in CONFIDENCE:
+        raise place.at("confidence").wrong(f"expected one of {', '.join(CONFIDENCE)}, got {confidence!r}")
+    if confidence != "low":
+        return ""
+    origin = entry.get("note") or (f"read from {entry['read_from']} only" if "read_from" in entry else "")
+    return f"the price is not well confirmed{f': {origin}' if origin else ''}"
 
 
 def _read_contract(

@@ -51,6 +51,7 @@ class Prices:
     id: str = ""
     layer: str = ""
     own: set[str] = field(default_factory=set)
+    doubts: list[str] = field(default_factory=list)
 
 
 class Unpriceable(Exception):  # noqa: N818 - control flow inside this module, with the reason as its text
@@ -150,6 +151,8 @@ def _put(prices: Prices, fact: PriceFact, provider: str) -> None:
     prices.units |= fact.prices
     if is_priced(fact.prices):
         prices.id, prices.layer = f"{provider}/{fact.id}", fact.layer
+        prices.doubts = []  # of a price that this one replaces
+    prices.doubts += [fact.doubt] if fact.doubt else []
     if fact.layer == "override" and not fact.discountable:
         prices.own |= fact.prices.keys()
 
@@ -185,7 +188,7 @@ def _put_mode(
 
 def _contract(about: _About, mode: str, prices: Prices, facts: Facts) -> Prices:
     """What you pay: fixed rates of a contract replace, discounts multiply; your overrides are final."""
-    result = Prices(dict(prices.units), prices.id, prices.layer, prices.own)
+    result = Prices(dict(prices.units), prices.id, prices.layer, prices.own, prices.doubts)
     fixed: set[str] = set(prices.own)
     for fact in facts.prices:
         if fact.layer != "contract" or (fact.scope.mode or mode) != mode or not about.applies(fact.scope):
@@ -278,6 +281,7 @@ def _vector(
         price_id=contracted.id,
         price_version=version,
         price_source=contracted.layer,
+        doubt="; ".join(dict.fromkeys(contracted.doubts)),
     )
 
 

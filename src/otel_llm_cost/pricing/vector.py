@@ -58,6 +58,7 @@ class Vector:
     plain: list, contracted and effective price are one, so one sum is enough. unpriced: why nothing can be
     priced, empty otherwise. minimums: least billed quantity by unit. per_request: a request itself costs.
     estimated: why the amount is only an estimate though the quantities are known, empty otherwise.
+    doubt: what is not sure about the prices, empty otherwise.
     """
 
     base: Mapping[str, Rate]
@@ -74,6 +75,7 @@ class Vector:
     price_id: str = ""
     price_version: str = ""
     price_source: str = ""
+    doubt: str = ""
 
 
 def round_half_even(numerator: int, denominator: int) -> int:
