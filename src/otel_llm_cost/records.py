@@ -26,6 +26,7 @@ from otel_llm_cost.core.call import Call
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import LogRecordExporter
+    from opentelemetry.sdk.resources import Resource
 
     from otel_llm_cost.record_sender import Delivery, RecordSender
 
@@ -40,6 +41,7 @@ EXPORTERS: Final = {
 
 _given: LoggerProvider | None = None
 _own: tuple[LoggerProvider, RecordSender] | None = None
+_resource: Resource | None = None
 
 
 def use(provider: LoggerProvider | None) -> None:
@@ -49,14 +51,17 @@ def use(provider: LoggerProvider | None) -> None:
 
 
 def prepare(_: object = None) -> None:
-    """Import what our own exporter needs, where it will be needed: called when an SDK is imported.
+    """Load what our own exporter needs, where it will be needed: called when an SDK is imported.
 
-    Later would be on our own thread, and a process that forks meanwhile has a child with half a module.
+    Later would be on our own thread, and a process that forks meanwhile has a child with half a module. And
+    the SDK makes a thread pool to find out its resource, which fails once the interpreter has begun to exit.
     """
+    global _resource
     try:
         if not has_app_provider():
             importlib.import_module("otel_llm_cost.record_sender")
             _exporter()  # for what it imports when it is made
+            _resource = importlib.import_module("opentelemetry.sdk.resources").Resource.create()
     except Exception as error:  # noqa: BLE001 - the import of an SDK must not fail because of us
         faults.report("preparing the exporter of records", error)
 
@@ -135,7 +140,7 @@ def _own_provider() -> LoggerProvider:
         from otel_llm_cost.record_sender import RecordSender
 
         sender = RecordSender(_exporter())
-        resource = getattr(trace.get_tracer_provider(), "resource", None)
+        resource = getattr(trace.get_tracer_provider(), "resource", None) or _resource
         provider = SdkLoggerProvider(resource, shutdown_on_exit=False)
         provider.add_log_record_processor(sender)
         _own = provider, sender
@@ -153,23 +158,15 @@ def _exporter() -> LogRecordExporter:
     return exporter  # type: ignore[no-any-return]
 
 
-def _before_exit() -> None:
-    """While threads can still be made: hand over what is queued, get ready for what ends at exit."""
-    if background.is_running:
-        if not has_app_provider():
-            background.submit(_own_provider)
-        background.drain(EXIT_S)
-
-
 def _at_exit() -> None:
     flush()
     if _own is not None:
         _own[1].shutdown()
 
 
-# The SDK makes a thread pool when it is imported, which fails once an exit has begun: `atexit` is too late.
-# Pools of concurrent.futures end by the same hook of threading, where the last one registered runs first.
-getattr(threading, "_register_atexit", atexit.register)(_before_exit)
+# What is queued is handed over before any exit function runs, such as the shutdown of the app's provider. The
+# pools of concurrent.futures end by the same hook of threading, where the last one registered runs first.
+getattr(threading, "_register_atexit", atexit.register)(background.drain)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)
 # Exit functions run last in, first out: this one runs after those of ours that end open streams.

@@ -157,6 +157,7 @@ def test_an_unreachable_collector_holds_the_apps_exit_up_for_seconds_only() -> N
     code = """
 from otel_llm_cost import records
 from otel_llm_cost.core.call import Call
+records.prepare()  # as the import of an SDK does
 records.emit(Call(provider="openai", request_model="m", started_at=1))
 print("done")
 """

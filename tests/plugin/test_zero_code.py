@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
+from collections import Counter
 
 import pytest
 
@@ -69,6 +70,47 @@ def test_disabling_our_instrumentor_by_name_leaves_the_app_alone(app: App, recei
         OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
     )
     assert received.spans == []
+
+
+EVERYWHERE = """\
+import asyncio, subprocess, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from openai import AsyncOpenAI, OpenAI
+from otel_llm_cost import tags
+
+ask = dict(model="gpt-4o-mini", messages=[])
+client = OpenAI()
+
+def call():
+    client.chat.completions.create(**ask)
+
+async def call_async():
+    await AsyncOpenAI().chat.completions.create(**ask)
+    await asyncio.gather(asyncio.to_thread(call), asyncio.get_running_loop().run_in_executor(None, call))
+
+if "child" in sys.argv:
+    call()
+else:
+    with tags(team="search"):
+        thread = threading.Thread(target=call)
+        thread.start()
+        with ThreadPoolExecutor() as pool:
+            pool.submit(call)
+        asyncio.run(call_async())
+        subprocess.run([sys.executable, __file__, "child"], check=True)
+        thread.join()
+    call()
+"""
+
+
+def test_tags_reach_the_calls_of_threads_pools_tasks_and_children(app: App, received: Received) -> None:
+    done = app.run(
+        EVERYWHERE,
+        OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint,
+        OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert Counter(span.get("llm_cost.team") for span in received.spans) == {"search": 6, None: 1}
 
 
 class TestRecords:
