@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from otel_llm_cost.core.tags import tags
     from otel_llm_cost.core.usage import Usage
     from otel_llm_cost.plugin import instrument, uninstrument
-    from otel_llm_cost.pricing import price
+    from otel_llm_cost.quote import price
 
 __version__ = "0.1.0"
 
@@ -36,7 +36,7 @@ _HOMES = {
     "CallDenied": "core.errors",
     "Usage": "core.usage",
     "instrument": "plugin",
-    "price": "pricing",
+    "price": "quote",
     "tags": "core.tags",
     "uninstrument": "plugin",
 }

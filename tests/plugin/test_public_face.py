@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -24,6 +25,27 @@ def test_the_public_names_are_these_and_each_one_is_there() -> None:
     assert all(getattr(otel_llm_cost, name) is not None for name in otel_llm_cost.__all__)
     assert set(otel_llm_cost.__all__) <= set(dir(otel_llm_cost))
     assert issubclass(otel_llm_cost.BudgetExceeded, otel_llm_cost.CallDenied)
+
+
+def test_usage_can_be_priced_without_a_call() -> None:
+    usage = otel_llm_cost.Usage(input_uncached=1000, output=100)
+    assert otel_llm_cost.price("openai", "gpt-4o-mini", usage).exact == "0.00021"
+    then = datetime(2025, 6, 1, tzinfo=timezone(timedelta(hours=2)))
+    assert otel_llm_cost.price("openai", "gpt-4o-mini", usage, at=then).exact == "0.00021"
+    unknown = otel_llm_cost.price("openai", "no-such-model", usage)
+    assert (unknown.status, unknown.exact) == ("unpriced", None)
+    assert unknown.reason
+    with pytest.raises(ValueError, match="time zone"):
+        otel_llm_cost.price("openai", "gpt-4o-mini", usage, at=datetime(2025, 6, 1))  # noqa: DTZ001
+
+
+def test_the_terms_of_a_call_decide_its_price_too() -> None:
+    usage = otel_llm_cost.Usage(input_uncached=1000, output=100)
+    plain = otel_llm_cost.price("openai", "gpt-4o-mini", usage)
+    priority = otel_llm_cost.price("openai", "gpt-4o-mini", usage, service_tier="priority")
+    assert plain.effective is not None
+    assert priority.effective is not None
+    assert priority.effective > plain.effective
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
