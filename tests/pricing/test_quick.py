@@ -51,11 +51,11 @@ def usage(draw: st.DrawFn) -> dict[str, Any]:
 @settings(max_examples=600)
 @given(usage(), st.sampled_from(SHAPES))
 def test_quick_and_thorough_agree(usage: dict[str, Any], shape: tokens.Shape) -> None:
-    quick = tokens._read_plain(usage, shape)
+    quick = tokens.read_plain(usage, shape)
     if quick is None:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "_read_plain", lambda *_: None)
+        patch.setattr(tokens, "read_plain", lambda *_: None)
         flags: list[str] = []
         thorough = tokens.read_tokens(usage, shape, flags)
     assert Usage(quick) == Usage(thorough)
@@ -78,5 +78,31 @@ def test_the_usual_answers_are_read_quickly() -> None:
         "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4},
         "service_tier": "standard",
     }
-    assert tokens._read_plain(openai, chat.OPENAI) is not None
-    assert tokens._read_plain(anthropic, messages.MESSAGES) is not None
+    assert tokens.read_plain(openai, chat.OPENAI) is not None
+    assert tokens.read_plain(anthropic, messages.MESSAGES) is not None
+
+
+answers = st.fixed_dictionaries(
+    {"usage": usage()},
+    optional={
+        "model": st.sampled_from(["gpt-4o", "", None, 7]),
+        "id": st.sampled_from(["c1", None]),
+        "service_tier": st.sampled_from(["default", "Priority", "", None, 5]),
+        "choices": st.lists(
+            st.fixed_dictionaries({"finish_reason": st.sampled_from(["stop", "length", "", None])}),
+            max_size=3,
+        ),
+        "x_groq": st.just({"usage": {"prompt_tokens": 1}}),
+    },
+)
+
+
+@settings(max_examples=600)
+@given(answers, st.sampled_from(["openai", "azure.ai.openai", "groq", "x_ai", "perplexity", "openrouter"]))
+def test_a_plain_answer_reads_as_any_other(answer: dict[str, Any], provider: str) -> None:
+    quick = chat.read_plain_answer(answer, provider, {"region": "eu"})
+    if quick is None:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat, "read_plain_answer", lambda *_: None)
+        assert quick == chat.read(answer, provider, {"region": "eu"})

@@ -41,6 +41,13 @@ class Usage:
             kept.setdefault("output", 0)
         self._quantities = kept
 
+    @classmethod
+    def trusted(cls, quantities: dict[str, Quantity]) -> Usage:
+        """The same from quantities that are known to be as kept: known units, base units, no other zeros."""
+        usage = cls.__new__(cls)
+        usage._quantities = quantities
+        return usage
+
     def __getitem__(self, unit: str) -> Quantity:
         """The quantity of a unit; 0 when it was not reported."""
         return self._quantities.get(unit, 0)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from otel_llm_cost.instrument.sdk import Sdk
+from otel_llm_cost.pricing import normalise
 
 # Host, or its end where that starts with a dot or dash (each provider's API documentation, read 2026-11-24).
 HOSTS: tuple[tuple[str, str], ...] = (
@@ -73,7 +75,8 @@ SELF_HOSTED = "OTEL_LLM_COST_SELF_HOSTED"
 class Target:
     """Where a client's calls go; the port only where it is not the scheme's own, and empty texts for unknown.
 
-    is_known: whether class or host told the provider. api_key_hash: tells keys apart.
+    is_known: whether class or host told the provider. api_key_hash: tells keys apart. terms: what the host
+    says about prices.
     """
 
     provider: str
@@ -84,6 +87,7 @@ class Target:
     billing_account: str
     project: str
     api_key_hash: str
+    terms: Mapping[str, str]
 
 
 def provider_of_host(host: str, port: int | None) -> str:
@@ -129,6 +133,7 @@ def _look_up(client: Any, sdk: Sdk, url: Any, key: Any) -> Target:
         billing_account=_text(getattr(client, "organization", None)),
         project=_text(getattr(client, "project", None)),
         api_key_hash=_hash(key) if isinstance(key, str) and key else "",
+        terms=normalise.terms_of_host(host),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from otel_llm_cost.core import tags
@@ -57,17 +56,12 @@ def describe(
 def price_terms(target: Target, body: Mapping[str, Any]) -> Mapping[str, str]:
     """What of the request decides the price (`core.call.Terms`); what the answer says was served beats it."""
     if _DECIDING.isdisjoint(body):
-        return _terms(target.base_url, ())
-    asked = tuple((name, value) for name in TERMS if isinstance(value := body.get(name), str))
+        return target.terms
+    asked: dict[str, Any] = {name: body[name] for name in TERMS if name in body}
     search = body.get(SEARCH)
-    if isinstance(search, Mapping) and isinstance(size := search.get("search_context_size"), str):
-        asked += (("search_context_size", size),)
-    return _terms(target.base_url, asked)
-
-
-@lru_cache(maxsize=512)
-def _terms(base_url: str, asked: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
-    return normalise.terms_of_context({"base_url": base_url, **dict(asked)})
+    if isinstance(search, Mapping):
+        asked["search_context_size"] = search.get("search_context_size")
+    return normalise.terms_of_context({**asked, "host": target.host})
 
 
 def _limit(body: Mapping[str, Any]) -> int | None:

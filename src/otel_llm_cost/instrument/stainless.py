@@ -49,7 +49,7 @@ def _open(
     sdk: Sdk, pipeline: Pipeline, client: Any, options: Any, stream: bool
 ) -> tuple[Exchange | None, Any]:
     """An exchange for a billable request, and the options to send; None where there is nothing to count."""
-    route = sdk.route(options.url)
+    route = sdk.routes.get(options.url) or sdk.route(options.url)
     if route is None or options.method.lower() != "post":
         return None, options
     target = target_of(client, sdk)
@@ -74,9 +74,7 @@ def _around_request(original: Original, sdk: Sdk, pipeline: Pipeline) -> Origina
         if exchange is None:
             if _current.get() is None:
                 return original(client, cast_to, options, *args, **kwargs)
-            context = (
-                None  # a request that costs nothing must not be taken for an attempt of the one around it
-            )
+            context = None  # what costs nothing must not be taken for an attempt of the call around it
         else:
             context = exchange.start()
             if exchange.changes:
@@ -154,7 +152,8 @@ def _of(client: Any) -> Exchange | None:
 def _before_attempt(original: Original, sdk: Sdk, _pipeline: Pipeline) -> Original:
     @wraps(original)
     def _build_request(client: Any, *args: Any, **kwargs: Any) -> Any:
-        if (exchange := _of(client)) is not None:
+        exchange = _current.get()
+        if exchange is not None and exchange.client is client:
             try:
                 exchange.attempt(sys.exc_info()[1])
             except CallDenied:
@@ -210,8 +209,8 @@ def _before_async_retry(original: Original, sdk: Sdk, _pipeline: Pipeline) -> Or
 def _around_response(original: Original, _sdk: Sdk, _pipeline: Pipeline) -> Original:
     @wraps(original)
     def _process_response(client: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = _of(client)
-        if exchange is None or exchange.is_answered:
+        exchange = _current.get()
+        if exchange is None or exchange.client is not client or exchange.is_answered:
             return original(client, *args, **kwargs)
         response = kwargs.get("response")
         exchange.answered(response)
@@ -229,8 +228,8 @@ def _around_response(original: Original, _sdk: Sdk, _pipeline: Pipeline) -> Orig
 def _around_async_response(original: Original, _sdk: Sdk, _pipeline: Pipeline) -> Original:
     @wraps(original)
     async def _process_response(client: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = _of(client)
-        if exchange is None or exchange.is_answered:
+        exchange = _current.get()
+        if exchange is None or exchange.client is not client or exchange.is_answered:
             return await original(client, *args, **kwargs)
         response = kwargs.get("response")
         exchange.answered(response)

@@ -10,7 +10,6 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_current
 from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from otel_llm_cost.core import semconv
-from otel_llm_cost.core.call import Call
 from otel_llm_cost.pipeline import Exit, Policy, Run
 from otel_llm_cost.propagation.baggage import without_baggage
 
@@ -70,19 +69,15 @@ class Trace(Policy):
         span = run.span
         recording = span.is_recording()
         if recording:
-            self._describe(span, call)
+            attributes = semconv.to_attributes(call)
+            for name in START:
+                attributes.pop(name, None)
+            put_attributes(span, attributes)
+            if call.error_type:
+                span.set_status(Status(StatusCode.ERROR))
         if self._always or not recording:
             self._emit(call, run.context)
         span.end(call.ended_at)
-
-    @staticmethod
-    def _describe(span: Any, call: Call) -> None:
-        attributes = semconv.to_attributes(call)
-        for name in START:
-            attributes.pop(name, None)
-        put_attributes(span, attributes)
-        if call.error_type:
-            span.set_status(Status(StatusCode.ERROR))
 
 
 def put_attributes(span: Any, attributes: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def read(usage: dict[str, Any], roles: Roles) -> dict[str, int] | None:
         kind = type(value)
         if kind is int:
             role = roles.get(name)
-            if not value and role is None:
+            if not value and role is None and name.isidentifier():
                 continue
             if type(role) is not str or role is THOROUGH or role in found or not 0 <= value <= LARGEST:
                 return None
@@ -53,7 +53,7 @@ def read(usage: dict[str, Any], roles: Roles) -> dict[str, int] | None:
                     return None
                 if role is not None:
                     found[role] = count
-                elif count:
+                elif count or not part.isidentifier():
                     return None
         elif (value is not None and kind is not str) or (kind is str and name in roles):
             return None

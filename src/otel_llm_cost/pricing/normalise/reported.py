@@ -17,6 +17,9 @@ PLAIN: dict[str, tuple[str, ...]] = {
 }
 """Provider → where its usage object holds dollars."""
 
+REPORTED = frozenset({*PLAIN, "x_ai", "openrouter"})
+"""Providers that report the money of a call."""
+
 
 def reported_cost(usage: Any, provider: str, flags: list[str]) -> str:
     """The dollars that the provider says this call cost, as exact text; empty when it says nothing.

@@ -88,7 +88,7 @@ def by_path(**paths: Path) -> Callable[[Any, list[str]], dict[str, int]]:
 
 def read_tokens(usage: Any, shape: Shape, flags: list[str]) -> dict[str, Quantity]:
     """Disjoint token quantities by unit. A side that the payload does not mention stays absent."""
-    if type(usage) is dict and (plain := _read_plain(usage, shape)) is not None:
+    if type(usage) is dict and (plain := read_plain(usage, shape)) is not None:
         return plain
     quantities: dict[str, Quantity] = {}
     total_in = at(shape.input, usage, flags)
@@ -100,8 +100,8 @@ def read_tokens(usage: Any, shape: Shape, flags: list[str]) -> dict[str, Quantit
     return quantities
 
 
-def _read_plain(usage: dict[str, Any], shape: Shape) -> dict[str, Quantity] | None:
-    """The common case of `read_tokens`, or None for the thorough look."""
+def read_plain(usage: dict[str, Any], shape: Shape) -> dict[str, Quantity] | None:
+    """The common case of `read_tokens`, as `Usage` keeps it; None for the thorough look."""
     found = quick.read(usage, shape.roles)
     if found is None or "input" not in found:
         return None
@@ -111,7 +111,7 @@ def _read_plain(usage: dict[str, Any], shape: Shape) -> dict[str, Quantity] | No
     cached = found.pop("cache_read", 0)
     reasoning = found.pop("reasoning", 0)
     written = found.pop("writes_total", 0)
-    quantities: dict[str, Quantity] = {**found}
+    quantities: dict[str, Quantity] = {unit: count for unit, count in found.items() if count}
     by_ttl = sum(found.values())
     if by_ttl > written:
         return None
@@ -124,7 +124,8 @@ def _read_plain(usage: dict[str, Any], shape: Shape) -> dict[str, Quantity] | No
     if rest < 0 or (reasoning and (not shape.reasoning_inside or output is None or reasoning > output)):
         return None
     quantities["input_uncached"] = rest
-    quantities["cache_read"] = cached
+    if cached:
+        quantities["cache_read"] = cached
     if output is not None:
         quantities["output"] = output
         if reasoning:
