@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from otel_llm_cost.collector.changes import Ledger, correct, telling
-from otel_llm_cost.collector.copies import hash_of
 from otel_llm_cost.collector.decode import Decoder
 from otel_llm_cost.collector.recognise import Decision, Recogniser, Statement
 from otel_llm_cost.collector.spool import Claim, Request
@@ -16,6 +15,7 @@ from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.cost import Cost
 from otel_llm_cost.ledger import Booking, Row, kind_of, row
 from otel_llm_cost.normalise import Billable, Emitted, Normaliser, Passed
+from otel_llm_cost.normalise.identity import call_id_of
 
 log = logging.getLogger("otel_llm_cost.collector")
 
@@ -67,7 +67,7 @@ class Bookkeeper:
                 continue
             found.append(one)
             if isinstance(one, Billable):
-                one.call.call_id = one.call.call_id or _call_id(one, claim, number)
+                one.call.call_id = call_id_of(one, claim.batch_id, number)
                 numbers.append(number)
             else:
                 prepared.passed += 1
@@ -135,11 +135,3 @@ class Bookkeeper:
                 app_cost=app_cost,
             ),
         )
-
-
-def _call_id(billable: Billable, claim: Claim, number: int) -> str:
-    """A call id for an emitter that gives none: the same for the same span, whenever it comes."""
-    source = billable.source
-    if source.span_id and not source.is_record:
-        return f"{source.trace_id[:16]:0<16}{source.span_id:0<16}"
-    return f"{hash_of(f'{claim.batch_id}:{number}') & (2**64 - 1):032x}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,12 +9,10 @@ from functools import lru_cache
 from otel_llm_cost.core.units import INPUT_UNITS, OUTPUT_UNITS
 from otel_llm_cost.core.usage import Usage
 from otel_llm_cost.normalise import OWN, Billable, Tables
+from otel_llm_cost.normalise.identity import hash_of, is_unique, keys_of
 
-SHORTEST_UNIQUE = 16
-"""Response ids with fewer characters after their prefix come from too small a range to name one request."""
-
-RECORD, CALL, RESPONSE, REQUEST = (1 << 56, 2 << 56, 3 << 56, 4 << 56)
-"""What kind of thing a number stands for, so that one text as two kinds of id is two numbers."""
+RECORD = 1 << 56
+"""Sets the number of a record apart from that of a span."""
 
 _TOKENS = INPUT_UNITS | OUTPUT_UNITS
 OWN_RANK = 100
@@ -48,14 +45,6 @@ class Copy:
     whole: bool = False
     failed: bool = False
     counts: bool = False
-
-
-def hash_of(text: str) -> int:
-    """64 bits of a hash, signed, as SQLite keeps integers; never 0.
-
-    Among a hundred million keys, the chance that a new call meets a stranger's is below 1 in 10^11.
-    """
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True) or 1
 
 
 def _number(hexadecimal: str) -> int:
@@ -174,34 +163,9 @@ def _rank(billable: Billable, own: bool) -> int:
     return rank
 
 
-def is_unique(response_id: str) -> bool:
-    """Whether a response id names one request in the world, by its length without the prefix.
+def numbered_keys(billable: Billable, tables: Tables) -> list[tuple[str, int]]:
+    """The keys of a copy (`normalise.identity`) with their numbers, strongest first.
 
-    Ollama's OpenAI endpoint draws `chatcmpl-<0…998>`, and other compatible servers are no better.
+    The span itself has none: the trace that it stands in knows it.
     """
-    return len(response_id) - max(response_id.rfind("-"), response_id.rfind("_")) > SHORTEST_UNIQUE or (
-        response_id.count("-") >= 4 and len(response_id) >= 32  # a UUID, with or without a prefix
-    )
-
-
-def keys_of(billable: Billable, copy: Copy, tables: Tables) -> list[tuple[str, int]]:
-    """Keys by which another copy of the same request is known, as text and number, strongest first.
-
-    The span itself is the last; its number is 0, since the trace that it stands in knows it.
-    """
-    call, source = billable.call, billable.source
-    keys: list[tuple[str, int]] = []
-    if copy.identity and call.provider in tables.unique_response_ids:
-        keys.append((f"response:{call.response_id}", copy.identity ^ RESPONSE))
-    else:
-        # Span and record of one of our calls tell of the same response, so this is only for those without.
-        if copy.own:
-            keys.append((f"call:{call.call_id}", _number(call.call_id) ^ CALL))
-        if call.response_id and source.trace_id:
-            weak = f"weak:{source.trace_id}:{call.response_id}:{sorted(call.usage.items())}"
-            keys.append((weak, hash_of(weak)))
-    if call.request_id:
-        keys.append((f"request:{call.request_id}", hash_of(call.request_id) ^ REQUEST))
-    if source.span_id and not source.is_record:
-        keys.append((f"span:{source.trace_id}:{source.span_id}", 0))
-    return keys
+    return [(key, 0 if key.startswith("span:") else hash_of(key)) for key in keys_of(billable, tables)]

@@ -11,7 +11,15 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from otel_llm_cost.collector.copies import Copy, copy_of, keys_of, pack, span_number, trace_number, unpack
+from otel_llm_cost.collector.copies import (
+    Copy,
+    copy_of,
+    numbered_keys,
+    pack,
+    span_number,
+    trace_number,
+    unpack,
+)
 from otel_llm_cost.collector.verdicts import judge
 from otel_llm_cost.normalise import Billable, Passed, Tables
 
@@ -76,9 +84,7 @@ class Recogniser:
         known = _Known(self._db)
         billables = [item for item in found if isinstance(item, Billable)]
         fresh = [copy_of(billable, known.next + index) for index, billable in enumerate(billables)]
-        keys = [
-            keys_of(billable, copy, self._tables) for billable, copy in zip(billables, fresh, strict=True)
-        ]
+        keys = [numbered_keys(billable, self._tables) for billable in billables]
         known.load({number for named in keys for _, number in named if number}, _traces(found, fresh))
         for item in found:
             if isinstance(item, Passed):

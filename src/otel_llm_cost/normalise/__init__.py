@@ -7,8 +7,8 @@ they call things, which of their spans are one billable request, and what their 
 from __future__ import annotations
 
 from otel_llm_cost.normalise.candidates import markers_of
-from otel_llm_cost.normalise.emitted import Billable, Emitted, Passed
-from otel_llm_cost.normalise.read import OWN, Normaliser
+from otel_llm_cost.normalise.emitted import OWN, Billable, Emitted, Passed
+from otel_llm_cost.normalise.read import Normaliser
 from otel_llm_cost.normalise.tables import Tables, default_tables
 
 __all__ = [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from otel_llm_cost.core.call import Call
 
 Attributes = Mapping[str, Any]
+
+OWN: Final = "llm_cost"
+"""Emitter name of our own spans and records."""
 
 
 @dataclass(slots=True)

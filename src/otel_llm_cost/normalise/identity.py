@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from otel_llm_cost.normalise.emitted import Billable
+from otel_llm_cost.normalise.emitted import OWN, Billable
 from otel_llm_cost.normalise.tables import Tables
 
 SHORTEST_UNIQUE = 16
@@ -12,20 +12,19 @@ SHORTEST_UNIQUE = 16
 
 
 def keys_of(billable: Billable, tables: Tables) -> list[str]:
-    """The keys of a copy, strongest first."""
+    """Keys by which another copy of the same request is known, strongest first."""
     call, source = billable.call, billable.source
     keys: list[str] = []
-    if billable.emitter == "llm_cost":
-        keys.append(f"call:{call.call_id}")
-    if call.response_id:
-        if call.provider in tables.unique_response_ids and is_unique(call.response_id):
-            keys.append(f"response:{call.response_id}")
-        elif source.trace_id:
-            keys.append(
-                f"weak:{source.trace_id}:{call.response_id}:{hash_of(repr(sorted(call.usage.items())))}"
-            )
+    if call.provider in tables.unique_response_ids and is_unique(call.response_id):
+        keys.append(f"response:{call.response_id}")
+    else:
+        # Span and record of one of our calls tell of the same response, so this is only for those without.
+        if billable.emitter == OWN:
+            keys.append(f"call:{call.call_id}")
+        if call.response_id and source.trace_id:
+            keys.append(f"weak:{source.trace_id}:{call.response_id}:{sorted(call.usage.items())}")
     if call.request_id:
-        keys.append(f"request:{call.provider}:{call.request_id}")
+        keys.append(f"request:{call.request_id}")
     if source.span_id and not source.is_record:
         keys.append(f"span:{source.trace_id}:{source.span_id}")
     return keys
@@ -42,8 +41,11 @@ def is_unique(response_id: str) -> bool:
 
 
 def hash_of(text: str) -> int:
-    """64 bits of a hash, signed, as SQLite keeps them."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+    """64 bits of a hash, signed, as SQLite keeps integers; never 0.
+
+    Among a hundred million keys, the chance that a new call meets a stranger's is below 1 in 10^11.
+    """
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True) or 1
 
 
 def call_id_of(billable: Billable, batch_id: str, number: int) -> str:

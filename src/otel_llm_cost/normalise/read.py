@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.semconv import CALL_ID, COUNTED_BY, RECORD_EVENT, SCOPE
-from otel_llm_cost.normalise.emitted import Billable, Emitted, Passed
+from otel_llm_cost.normalise.emitted import OWN, Billable, Emitted, Passed
 from otel_llm_cost.normalise.own import OwnReader
 from otel_llm_cost.normalise.shape import Shape
 from otel_llm_cost.normalise.tables import Emitter, Tables, default_tables
 from otel_llm_cost.normalise.usage import Counted, count
 from otel_llm_cost.pricing.normalise.quantity import quantity
-
-OWN: Final = "llm_cost"
-"""Emitter name of our own spans and records."""
 
 MAX_SHAPES = 4_096
 """Shapes remembered; more means that someone puts data into attribute names."""
