@@ -32,7 +32,8 @@ MOST_OUTPUT: tuple[tuple[str, int], ...] = (
     ("o4-mini", 100_000),
 )
 """Beginning of a model's name → the most tokens it writes, the more specific name first
-(https://platform.openai.com/docs/models, read 2026-11-24). Anthropic's requests always carry `max_tokens`."""
+(https://platform.openai.com/docs/models; from memory, unchecked). Anthropic's requests always carry
+`max_tokens`."""
 
 SILENT = frozenset({"embeddings"})
 """Operations without output tokens."""
@@ -43,7 +44,7 @@ GUESSED_OUTPUT = 4_096
 # What a provider may serve and bill above the asked tier, where the request leaves the choice to it.
 RAISED_TIERS: dict[str, tuple[str, ...]] = {"openai": ("priority",)}
 """https://platform.openai.com/docs/guides/priority-processing: `auto` follows the project's setting
-(read 2026-11-24)."""
+(from memory, unchecked)."""
 
 
 class Tariff(NamedTuple):

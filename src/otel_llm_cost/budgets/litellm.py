@@ -1,7 +1,7 @@
 """Budgets of a LiteLLM proxy configuration as ours, with what of them was understood and what was not.
 
 Resets follow https://docs.litellm.ai/docs/proxy/users and `litellm.litellm_core_utils.duration_parser`
-(read 2026-11-24): days, weeks and months reset on the calendar in UTC, everything else runs from first use.
+(from memory, unchecked): days, weeks and months reset on the calendar in UTC, all else runs from first use.
 """
 
 from __future__ import annotations

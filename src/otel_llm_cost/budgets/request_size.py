@@ -16,7 +16,7 @@ PER_NODE = 8
 
 TOOLS_PROMPT = 1_000
 """Tokens a provider's hidden instructions for tools take at most; Anthropic's took up to 804 of them
-(https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/overview, pricing table, read 2026-11-24)."""
+(https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/overview; from memory, unchecked)."""
 
 MEDIA: dict[str, str] = {
     **dict.fromkeys(("image", "image_url", "input_image"), "an image"),
@@ -79,7 +79,7 @@ def count(body: Mapping[str, Any], model: str) -> int | None:
 
 O200K = ("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "o1", "o3", "o4", "chatgpt-4o")
 """Beginnings of the models whose vocabulary is o200k_base
-(https://github.com/openai/tiktoken, model.py, read 2026-11-24)."""
+(https://github.com/openai/tiktoken, model.py; from memory, unchecked)."""
 
 COUNTED = ("messages", "input", "instructions")
 

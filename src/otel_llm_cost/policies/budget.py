@@ -35,7 +35,8 @@ LIMIT_OF_API: dict[str, str] = {"chat.completions": "max_completion_tokens", "re
 LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 NOT_BILLED_STATUS = frozenset({503, 529})
-"""Overloaded, so nothing was made (https://docs.anthropic.com/en/api/errors, read 2026-11-24); beside 4xx."""
+"""Overloaded, so nothing was made beside 4xx
+(https://docs.anthropic.com/en/api/errors; from memory, unchecked)."""
 
 TOKENS = INPUT_UNITS | OUTPUT_UNITS
 
