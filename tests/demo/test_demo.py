@@ -25,7 +25,10 @@ COMMAND = [sys.executable, "-m", "otel_llm_cost.cli", "demo"]
 def home(tmp_path: Path) -> Iterator[Path]:
     """The demo's temporary files go here, so that the environment of all its processes names this folder."""
     yield tmp_path
-    assert _processes(tmp_path) == []
+    left = _processes(tmp_path)
+    for process in left:
+        os.kill(int(process.partition(":")[0]), signal.SIGKILL)
+    assert left == []
 
 
 def _processes(folder: Path) -> list[str]:
