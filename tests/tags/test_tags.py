@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_llm_cost import tags
-from otel_llm_cost.core.tags import current
+from otel_llm_cost.core.tags import Carried, carried, current
 
 
 def test_tags_hold_inside_the_block_and_not_after() -> None:
@@ -102,6 +102,14 @@ async def test_one_object_serves_many_tasks_and_threads_at_once() -> None:
     for thread in threads:
         await asyncio.to_thread(thread.join)
     assert sorted(map(str, found)) == sorted(map(str, [{"team": "search"}, {}] * 3))
+
+
+def test_a_task_that_is_carried_has_exactly_its_own_tags() -> None:
+    with tags(feature="rank"):
+        task = Carried(lambda: dict(current()), carried())
+    with tags(team="whoever runs it"):
+        assert task() == {"feature": "rank"}
+        assert current() == {"team": "whoever runs it"}
 
 
 class TestDecorator:
