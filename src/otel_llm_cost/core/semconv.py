@@ -100,6 +100,12 @@ COST_GROUPS: dict[str, str] = {
 }
 
 
+_USAGE_NAMES: dict[str, str | None] = {
+    unit.name: None if unit.name in DERIVED_UNITS else USAGE + unit.name for unit in UNITS
+}
+_COST_NAMES = {unit: COST + group for unit, group in COST_GROUPS.items()}
+
+
 # Every call passes here, between two real ones and so with cold caches: fields are fetched in one go.
 _TEXT_NAMES = tuple(name for _, name in TEXT_FIELDS)
 _NUMBER_NAMES = tuple(name for _, name in NUMBER_FIELDS)
@@ -121,7 +127,7 @@ def to_attributes(call: Call) -> dict[str, AttributeValue]:
     if call.finish_reasons:
         attributes["gen_ai.response.finish_reasons"] = call.finish_reasons
     for key, text in call.terms.items():
-        attributes[TERMS + key] = text
+        attributes[_term_attribute(key)] = text
     for key, text in call.tags.items():
         attributes[tag_attribute(key)] = text
     _put_usage(attributes, call)
@@ -134,6 +140,11 @@ def to_attributes(call: Call) -> dict[str, AttributeValue]:
 def tag_attribute(key: str) -> str:
     """The attribute of an allocation tag: `llm_cost.team` for the well-known, `llm_cost.tag.<key>` else."""
     return f"llm_cost.{key}" if key in WELL_KNOWN_TAGS else TAG + key
+
+
+@lru_cache(maxsize=256)
+def _term_attribute(key: str) -> str:
+    return TERMS + key
 
 
 def _put_usage(attributes: dict[str, AttributeValue], call: Call) -> None:
@@ -150,10 +161,11 @@ def _put_usage(attributes: dict[str, AttributeValue], call: Call) -> None:
                 cache_write += quantity
         elif unit in OUTPUT_UNITS:
             total_out += quantity
-        if unit == "reasoning":
+        elif unit == "reasoning":
             attributes[REASONING] = int(quantity)
-        elif unit not in DERIVED_UNITS:
-            attributes[USAGE + unit] = quantity if isinstance(quantity, int) else str(quantity)
+        name = _USAGE_NAMES[unit]
+        if name is not None:
+            attributes[name] = quantity if isinstance(quantity, int) else str(quantity)
     if call.usage.has_input:
         attributes[INPUT_TOKENS] = int(total_in)
         if cache_read:
@@ -174,31 +186,33 @@ def _put_usage(attributes: dict[str, AttributeValue], call: Call) -> None:
 def _put_cost(attributes: dict[str, AttributeValue], cost: Cost) -> None:
     attributes[COST_STATUS] = cost.status
     attributes["llm_cost.cost.currency"] = cost.currency
-    for name, text in (
-        ("llm_cost.cost.reason", cost.reason),
-        ("llm_cost.price.id", cost.price_id),
-        ("llm_cost.price.version", cost.price_version),
-        ("llm_cost.price.source", cost.price_source),
-    ):
-        if text:
-            attributes[name] = text
-    for name, atto in (
-        ("llm_cost.cost.list", cost.list_atto),
-        ("llm_cost.cost.contracted", cost.contracted_atto),
-        ("llm_cost.cost.computed", cost.computed_atto),
-    ):
-        if atto is not None and atto != cost.effective_atto:
-            attributes[name] = to_text(atto)
-    if cost.effective_atto is None:
+    if cost.reason:
+        attributes["llm_cost.cost.reason"] = cost.reason
+    if cost.price_id:
+        attributes["llm_cost.price.id"] = cost.price_id
+    if cost.price_version:
+        attributes["llm_cost.price.version"] = cost.price_version
+    if cost.price_source:
+        attributes["llm_cost.price.source"] = cost.price_source
+    effective = cost.effective_atto
+    if not effective == cost.list_atto == cost.contracted_atto or cost.computed_atto is not None:
+        for name, atto in (
+            ("llm_cost.cost.list", cost.list_atto),
+            ("llm_cost.cost.contracted", cost.contracted_atto),
+            ("llm_cost.cost.computed", cost.computed_atto),
+        ):
+            if atto is not None and atto != effective:
+                attributes[name] = to_text(atto)
+    if effective is None:
         return
-    attributes[COST_EXACT] = to_text(cost.effective_atto)
-    attributes["llm_cost.cost.total"] = cost.effective_atto / ATTO
+    attributes[COST_EXACT] = to_text(effective)
+    attributes["llm_cost.cost.total"] = effective / ATTO
     groups: dict[str, int] = {}
     for component in cost.components:
-        group = COST_GROUPS[component.unit]
+        group = _COST_NAMES[component.unit]
         groups[group] = groups.get(group, 0) + component.atto
     for group, atto in groups.items():
-        attributes[COST + group] = atto / ATTO
+        attributes[group] = atto / ATTO
 
 
 def from_attributes(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import replace
 
 from otel_llm_cost.core.usage import Usage
 from otel_llm_cost.pricing.calendar import SECOND
@@ -33,7 +32,7 @@ class OpenSessions:
             opened = [session for session in reading.sessions if self._opens(session, started_at)]
         quantities = dict(reading.usage.items())
         quantities["code_sessions"] = len(opened)
-        return replace(reading, usage=Usage(quantities), sessions=tuple(opened))
+        return reading._replace(usage=Usage(quantities), sessions=tuple(opened))
 
     def _opens(self, session: str, moment: int) -> bool:
         end = self._ends.get(session)

@@ -9,7 +9,6 @@ Inclusion rules (what is inside which total) are rows of data beside each reader
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from otel_llm_cost.pricing.match import provider_name
@@ -81,7 +80,7 @@ def _read_stream(
         if payload.get(key) is not None:
             body.setdefault(key, payload[key])
     reading = _read(provider, api, body, terms)
-    return replace(reading, usage_source="stream") if reading.usage_source == "provider" else reading
+    return reading._replace(usage_source="stream") if reading.usage_source == "provider" else reading
 
 
 def fold(api: str, state: State | None, event: Any) -> State:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from otel_llm_cost.core.call import Part
+from otel_llm_cost.core.call import NO_USAGE, Part
 from otel_llm_cost.core.usage import Usage
 
 OUTPUT_MISSING = "output_missing"
@@ -17,20 +17,19 @@ IMAGE_MODEL_ASSUMED = "image_model_assumed"
 """Flag: OpenAI's image tool was used and the response does not name its model; the default was taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a payload says; fields as in `core.call.Call`.
+class Reading(NamedTuple):
+    """What a payload says; fields as in `core.call.Call`. A tuple, since one is made per call.
 
     usage_source: provider (a whole body), stream (folded events) or missing (no usage in it).
     flags: contradictions found in the usage, and `output_missing`. Counts that contradict were clamped.
     sessions: ids of the code-interpreter containers that `code_sessions` counts (see `pricing.sessions`).
     """
 
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     usage_source: str = "missing"
     response_model: str = ""
     response_id: str = ""
-    terms: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, str] = MappingProxyType({})
     parts: tuple[Part, ...] = ()
     reported_cost: str = ""
     flags: tuple[str, ...] = ()
