@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -24,11 +25,13 @@ from otel_llm_cost.collector.receive import Receiver
 from otel_llm_cost.collector.spool import Spool
 from otel_llm_cost.collector.writer import Writer
 from otel_llm_cost.config import Settings
+from otel_llm_cost.core.errors import ConfigError
 from otel_llm_cost.normalise import Normaliser
 from otel_llm_cost.pricing import PriceList, price
 from otel_llm_cost.sinks import living
 from otel_llm_cost.sinks.clickhouse import ClickHouseSink
 from otel_llm_cost.sinks.dsn import Embedded, Location, parse
+from otel_llm_cost.sinks.repricing import part_of, reprice_slice, to_json
 from otel_llm_cost.sinks.wire import encode
 
 log = logging.getLogger("otel_llm_cost.collector")
@@ -83,7 +86,7 @@ class _Collector:
         self.spool = spool
         self.counters = Counters()
         self.token = living.new_token()
-        prices = PriceList.of_settings(settings)
+        self.prices = prices = PriceList.of_settings(settings)
         bookkeeper = Bookkeeper(
             spool.reader,
             Normaliser(self_hosted=settings.self_hosted),
@@ -112,6 +115,7 @@ class _Collector:
         page = page_application(
             token=self.token,
             query=self._query,
+            job=self._job,
             health=self._health,
             metrics=lambda: metrics_text.exposition(self.counters, self.spool),
         )
@@ -149,6 +153,23 @@ class _Collector:
 
     def _query(self, name: str, params: Mapping[str, Any]) -> bytes:
         return encode(self.sink.query(name, params))
+
+    def _job(self, name: str, params: Mapping[str, Any]) -> bytes:
+        """One slice of a reprice. The writer waits meanwhile: what is judged must not change under it."""
+        if name != "reprice":
+            raise ConfigError(f"there is no job {name}; there is reprice")
+        part, models, write = part_of(params)
+        version = self.prices.version
+        with self.writer.exclusive if write else contextlib.nullcontext():
+            outcome = reprice_slice(
+                self.sink,
+                lambda call: price(call, self.prices),
+                version,
+                part,
+                models=models,
+                write=write,
+            )
+        return json.dumps(to_json(outcome, version)).encode()
 
     def _health(self) -> tuple[int, bytes]:
         return 200, json.dumps(metrics_text.health(self.counters, self.spool)).encode()

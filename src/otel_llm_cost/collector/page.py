@@ -29,9 +29,16 @@ has no such parameter, StoreError for what the ledger refuses."""
 
 
 def page_application(
-    *, token: str, query: Query, health: Callable[[], tuple[int, bytes]], metrics: Callable[[], bytes]
+    *,
+    token: str,
+    query: Query,
+    job: Query,
+    health: Callable[[], tuple[int, bytes]],
+    metrics: Callable[[], bytes],
 ) -> Application:
-    """GET /healthz and /metrics for anyone on this address, POST /v1/query/<name> with the token."""
+    """GET /healthz and /metrics for anyone on this address; with the token POST /v1/query/<name>, and
+    /v1/jobs/<name> for one step of a job that changes the ledger."""
+    asked = {"/v1/query/": query, "/v1/jobs/": job}
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,15 +48,15 @@ def page_application(
             await reply(send, *health(), content_type=JSON)
         elif path == "/metrics":
             await reply(send, 200, metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
-        elif path.startswith("/v1/query/"):
+        elif start := next((start for start in asked if path.startswith(start)), None):
             headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
             if not _is_allowed(headers, token):
                 await _refuse(send, 401, "give the token of collector.json as a bearer token")
             elif method != "POST":
-                await _refuse(send, 405, "queries are POST")
+                await _refuse(send, 405, "queries and jobs are POST")
             else:
                 body = await read_body(headers, receive, MAX_QUERY_BYTES)
-                await _answer(send, query, path.removeprefix("/v1/query/"), body)
+                await _answer(send, asked[start], path.removeprefix(start), body)
         else:
             await _refuse(send, 404, "there is nothing here; see /healthz and /metrics")
 

@@ -43,6 +43,8 @@ class Writer:
         self._batch_seconds = batch_seconds
         self._dedupe_days = dedupe_days
         self._dead_letters = DeadLetters(spool.folder)
+        self.exclusive = threading.Lock()
+        """Held while a batch is booked; whoever else changes the ledger holds it too."""
         self._prepared: Prepared | None = None
         self._tries = 0
         self._wake = threading.Event()
@@ -71,7 +73,8 @@ class Writer:
         while self._drain_by is None or time.monotonic() < self._drain_by:
             try:
                 self._wait()
-                found_some = self._book_next()
+                with self.exclusive:
+                    found_some = self._book_next()
                 self._tidy()
             except LLMCostError as error:
                 self._note(str(error))

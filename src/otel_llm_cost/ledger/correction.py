@@ -46,7 +46,7 @@ def correction(now: Row, booked: Iterable[Row], booking: Booking) -> Row | None:
     changed = False
     for number, column in enumerate(COLUMNS):
         if column.summed:
-            values[number], differs = _difference(now[number], [row[number] for row in earlier])
+            values[number], differs = difference(now[number], [row[number] for row in earlier])
             changed = changed or differs
         elif column.name in _NEWEST:
             values[number] = now[number]
@@ -57,8 +57,8 @@ def correction(now: Row, booked: Iterable[Row], booking: Booking) -> Row | None:
     return tuple(values)
 
 
-def _difference(now: Any, before: list[Any]) -> tuple[Any, bool]:
-    """What must be added to `before` to make `now`, and whether that is anything."""
+def difference(now: Any, before: list[Any]) -> tuple[Any, bool]:
+    """What must be added to `before` to make `now`, and whether that is anything. None is not known."""
     if isinstance(now, Mapping):
         units = {unit for amounts in (now, *before) for unit in amounts}
         amounts = {unit: _minus(now.get(unit), [units_.get(unit) for units_ in before]) for unit in units}

@@ -13,6 +13,7 @@ from otel_llm_cost.ledger import (
     queries_efficiency,
     queries_overview,
     queries_quality,
+    queries_reprice,
 )
 from otel_llm_cost.ledger.columns import NAMES
 from otel_llm_cost.ledger.ddl import TABLE
@@ -153,6 +154,7 @@ QUERIES: dict[str, Query] = {
         *queries_quality.QUERIES,
         *queries_alerts.QUERIES,
         *queries_budget.QUERIES,
+        *queries_reprice.QUERIES,
     )
 }
 

@@ -46,8 +46,8 @@ from otel_llm_cost.pricing.vector import FOREVER
 
 SCOPE_KEYS = ("provider", "models", "model", "mode", "when", "from", "until", "during")
 ORIGIN_KEYS = ("source", "checked", "read_from", "confidence", "note")
-"""Where a fact is from. source: who publishes it. checked: when someone looked. read_from: at what, where that
-was not the source itself. confidence: `low` where one second-hand text is all there is; see CONFIDENCE."""
+"""Where a fact is from. source: who publishes it. checked: when someone looked. read_from: at what, where
+that was not the source itself. confidence: `low` where one second-hand text is all there is."""
 CONFIDENCE = ("high", "medium", "low")
 ENTRY_KEYS = (*SCOPE_KEYS, "above", *ORIGIN_KEYS, "discountable", "confirm_unit")
 CONTRACT_KEYS = ("scope", "discount")

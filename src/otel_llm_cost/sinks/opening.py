@@ -16,6 +16,7 @@ from otel_llm_cost.sinks.dsn import Embedded, parse
 from otel_llm_cost.sinks.wire import Result, decode
 
 _TIMEOUT_S = 130.0
+_UNREADABLE = "the collector's answer cannot be read; do both run the same version?"
 
 
 class Ledger(Protocol):
@@ -56,17 +57,29 @@ class AskedLedger:
     def query(self, name: str, params: Mapping[str, Any] | None = None) -> Result:
         """Ask over HTTP. An answer that says no is the answer: the store is not opened behind its back."""
         queries.bind(name, params or {})  # the same complaint here and there, without a round trip
-        body = json.dumps(dict(params or {}), default=lambda value: value.isoformat())
+        answer = self._ask(f"/v1/query/{quote(name)}", dict(params or {}))
         try:
-            status, answer = _post(self._collector, f"/v1/query/{quote(name)}", body.encode())
+            return decode(answer)
+        except ValueError:
+            raise StoreError(_UNREADABLE) from None
+
+    def job(self, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the collector do one step of a job that changes its ledger; its answer. Raises StoreError."""
+        answer = self._ask(f"/v1/jobs/{quote(name)}", dict(params))
+        try:
+            return dict(json.loads(answer))
+        except (ValueError, TypeError):
+            raise StoreError(_UNREADABLE) from None
+
+    def _ask(self, path: str, params: dict[str, Any]) -> bytes:
+        body = json.dumps(params, default=lambda value: value.isoformat())
+        try:
+            status, answer = _post(self._collector, path, body.encode())
         except (OSError, http.client.HTTPException) as error:
             raise StoreError(f"{self._who} does not answer: {error or type(error).__name__}") from None
         if status != 200:
             raise StoreError(f"{self._who} refused: {_reason(status, answer)}")
-        try:
-            return decode(answer)
-        except ValueError:
-            raise StoreError("the collector's answer cannot be read; do both run the same version?") from None
+        return answer
 
 
 class _Empty:

@@ -1,7 +1,7 @@
 """Our own price facts: what genai-prices lacks or has wrong, each with its source and the day it was checked.
 
-`source` is who publishes a fact. `checked` is the day when someone looked, at `read_from` where that is not the
-source itself (a file may give it once for all its entries). `confidence: low` is said where the price is shown.
+`source` is who publishes a fact. `checked` is the day when someone looked, at `read_from` where that is not
+the source itself (a file may give it once for all entries). `confidence: low` is said where a price is shown.
 
 The YAML files beside this one are written by hand; `overlay.json` is packed from them
 (`python -m otel_llm_cost.pricing.pack`), so that an app needs no YAML reader.
