@@ -159,7 +159,7 @@ def test_an_app_that_fails_is_said_in_its_own_words(
     (broken / "openai.py").write_text("raise ImportError('this openai is broken')\n")
     done = subprocess.run(
         COMMAND,
-        env=_environment(home) | {"PYTHONPATH": str(broken)},
+        env=_environment(home) | {"PYTHONPATH": f"{broken}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -31,12 +31,12 @@ def test_every_way_of_calling_costs_what_is_billed(
     period = {"since": now - timedelta(hours=1), "until": now + timedelta(hours=1)}
     with ExitStack() as ends:
         collector = Collector(tmp_path, None, ends)
-        run_app([*instrumented(WORKLOAD), seed, str(calls)], provider, collector, tmp_path)
+        complaint = run_app([*instrumented(WORKLOAD), seed, str(calls)], provider, collector, tmp_path)
         with open_ledger(collector.store) as ledger:
             wait_for_calls(ledger, period, len(provider.requests))
             check = compare(provider.bill, provider.requests, ledger, period, Story())
             ways = ledger.query("spend_by", {**period, "by": ["way"]}).records()
-    assert check.differences == []
+    assert (check.differences, complaint) == ([], "")
     assert check.priced == len(provider.bill) == calls
     assert check.ledger == check.billed > 0
     assert check.refused == len(provider.requests) - calls > 0

@@ -35,8 +35,11 @@ class Collector:
         """host:port of `grpc`, `http` and `ui`."""
 
 
-def run_app(command: Sequence[str], provider: Provider, collector: Collector, folder: Path) -> None:
-    """Run an app, its calls going to a provider, its telemetry to a collector. Raises LLMCostError."""
+def run_app(command: Sequence[str], provider: Provider, collector: Collector, folder: Path) -> str:
+    """Run an app, its calls going to a provider, its telemetry to a collector.
+
+    Returns its last line on standard error, which should be none. Raises LLMCostError when it fails.
+    """
     env = environment() | {
         "OPENAI_BASE_URL": provider.openai_url,
         "ANTHROPIC_BASE_URL": provider.anthropic_url,
@@ -55,6 +58,7 @@ def run_app(command: Sequence[str], provider: Provider, collector: Collector, fo
             raise LLMCostError(f"the app did not end within {_APP_S:.0f} s: {app.last_words()}")
         if code:
             raise LLMCostError(f"the app failed (exit code {code}): {app.last_words()}")
+        return app.last_words(otherwise="")
 
 
 def environment() -> dict[str, str]:

@@ -59,10 +59,10 @@ class Started:
             time.sleep(POLL_S)
         raise LLMCostError(f"the {self.name} was not ready within {timeout_s:.0f} s: {self.last_words()}")
 
-    def last_words(self) -> str:
-        """The last line on standard error."""
+    def last_words(self, otherwise: str = "it said nothing") -> str:
+        """The last line on standard error, else `otherwise`."""
         lines = self.err.read_text(encoding="utf-8", errors="replace").split("\n")
-        words = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        words = next((line.strip() for line in reversed(lines) if line.strip()), otherwise)
         return words.removeprefix("otel-llm-cost: ")
 
     def end(self) -> None:

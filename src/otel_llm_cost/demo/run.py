@@ -72,12 +72,14 @@ def running(*, keep: bool, config: Path | None, say: Callable[[str], None]) -> I
         say("starting a provider and a collector on this machine")
         collector = Collector(folder, config, keeping)
         say("running the example app under opentelemetry-instrument")
-        run_app(instrumented(script), provider, collector, folder)
+        complaint = run_app(instrumented(script), provider, collector, folder)
         until = datetime.now(timezone.utc) + timedelta(hours=1)
         period = {"since": since, "until": until}
         with open_ledger(collector.store) as ledger:
             wait_for_calls(ledger, period, len(provider.requests))
             check = compare(provider.bill, provider.requests, ledger, period, STORY)
+            if check.differences and complaint:
+                check.differences.append(f"the app said: {complaint}")
             yield Finished(ledger, since, until, check, _how_to_reach(collector, folder) if keep else "")
         if keep:
             keeping.pop_all()
