@@ -36,7 +36,7 @@ class Instrumentor(_BaseInstrumentor):  # type: ignore[misc]
         """The SDK versions that can be counted, as a requirement."""
         from otel_llm_cost.instrument import SDKS
 
-        return (f"{SDKS[self.sdk].package} >= {SDKS[self.sdk].oldest}",)
+        return (f"{SDKS[self.sdk].installs} >= {SDKS[self.sdk].oldest}",)
 
     def _instrument(self, **options: Any) -> None:
         try:
@@ -77,6 +77,36 @@ class AnthropicInstrumentor(Instrumentor):
     """anthropic."""
 
     sdk = "anthropic"
+
+
+class GroqInstrumentor(Instrumentor):
+    """groq."""
+
+    sdk = "groq"
+
+
+class TogetherInstrumentor(Instrumentor):
+    """together."""
+
+    sdk = "together"
+
+
+class FireworksInstrumentor(Instrumentor):
+    """fireworks-ai."""
+
+    sdk = "fireworks"
+
+
+class CerebrasInstrumentor(Instrumentor):
+    """cerebras-cloud-sdk."""
+
+    sdk = "cerebras"
+
+
+class WriterInstrumentor(Instrumentor):
+    """writer-sdk."""
+
+    sdk = "writer"
 
 
 def instrument(

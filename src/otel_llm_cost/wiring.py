@@ -123,7 +123,7 @@ def status() -> list[Status]:
         return [
             _instrumented[name].status
             if name in _instrumented
-            else Status(name, installed_version(sdk.package))
+            else Status(name, installed_version(sdk.installs))
             for name, sdk in SDKS.items()
         ]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import pickle
 from collections.abc import Iterator
 from typing import Any
 
-import anthropic
 import httpx2
 import openai
 import pytest
@@ -16,6 +16,7 @@ import pytest
 import otel_llm_cost
 from otel_llm_cost.core import semconv
 from otel_llm_cost.demo.provider import Provider
+from otel_llm_cost.instrument import SDKS
 
 from .conftest import Telemetry, instrumented
 from .ways import ASK, CHAT, MESSAGE, WAYS, Way, async_client, client, read_all, read_all_async
@@ -58,11 +59,14 @@ def test_everything_that_is_returned_is_the_same(way: Way, mode: str, provider: 
     assert plain(without) == plain(with_us)
 
 
+STAINLESS = [sdk.modules[0] for sdk in SDKS.values() if sdk.family.endswith("stainless")]
+
+
 def test_uninstrument_restores_every_original() -> None:
     def functions() -> dict[str, Any]:
         return {
             f"{module.__name__}.{kind.__name__}.{name}": function
-            for module in (openai._base_client, anthropic._base_client)
+            for module in map(importlib.import_module, STAINLESS)
             for kind in (module.BaseClient, module.SyncAPIClient, module.AsyncAPIClient)
             for name, function in vars(kind).items()
         }

@@ -6,13 +6,20 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anthropic
+import cerebras.cloud.sdk
+import fireworks
+import groq
 import openai
+import together
+import writerai
 from pydantic import BaseModel
 
 from otel_llm_cost.demo.provider import Provider
+from otel_llm_cost.instrument import SDKS
 
 ASK: list[Any] = [{"role": "user", "content": "Where is my parcel? It was sent on Monday."}]
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": ASK}
@@ -43,6 +50,21 @@ class Way:
     api: str = "chat.completions"
 
     @property
+    def is_priced(self) -> bool:
+        """Whether the price list has the model: Writer's own prices are in none."""
+        return self.sdk != "writer"
+
+    @property
+    def provider(self) -> str:
+        """Who answers, as `gen_ai.provider.name`."""
+        return SDKS[self.sdk].provider
+
+    @property
+    def package(self) -> str:
+        """Where the SDK's exceptions are from."""
+        return SDKS[self.sdk].package
+
+    @property
     def id(self) -> str:
         return f"{self.sdk}-{self.name}"
 
@@ -53,6 +75,34 @@ def _openai(name: str, make: Callable[..., Any], **more: Any) -> Way:
 
 def _anthropic(name: str, make: Callable[..., Any], **more: Any) -> Way:
     return Way("anthropic", name, make, model="claude-haiku-4-5", api="messages", **more)
+
+
+COMPATIBLE = {
+    "groq": "llama-3.3-70b-versatile",
+    "together": "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+    "fireworks": "accounts/fireworks/models/gpt-oss-20b",
+    "cerebras": "llama-3.3-70b",
+    "writer": "palmyra-x5",
+}
+"""SDKs that speak OpenAI's chat format, and a model that each provider sells."""
+
+
+def _compatible(sdk: str, model: str) -> Iterator[Way]:
+    def make(client: Any, **kw: Any) -> Any:
+        chat = client.chat
+        create = chat.chat if sdk == "writer" else chat.completions.create
+        return create(model=model, messages=ASK, **kw)
+
+    def make_raw(client: Any, **kw: Any) -> Any:
+        chat = client.chat
+        raw = chat.with_raw_response if sdk == "writer" else chat.completions.with_raw_response
+        return (raw.chat if sdk == "writer" else raw.create)(model=model, messages=ASK, **kw)
+
+    yield Way(sdk, "plain", make, model=model)
+    yield Way(sdk, "raw", make_raw, model=model)
+    yield Way(
+        sdk, "stream", lambda client, **kw: make(client, stream=True, **kw), is_stream=True, model=model
+    )
 
 
 WAYS = (
@@ -112,24 +162,41 @@ WAYS = (
     _anthropic(
         "beta-stream", lambda c, **kw: c.beta.messages.create(**MESSAGE, stream=True, **kw), is_stream=True
     ),
+    *(way for sdk, model in COMPATIBLE.items() for way in _compatible(sdk, model)),
 )
 
 STREAMS = tuple(way for way in WAYS if way.is_stream)
 PLAIN = tuple(way for way in WAYS if not way.is_stream)
 
 
+CLIENTS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "openai": (openai.OpenAI, openai.AsyncOpenAI),
+    "anthropic": (anthropic.Anthropic, anthropic.AsyncAnthropic),
+    "groq": (groq.Groq, groq.AsyncGroq),
+    "together": (together.Together, together.AsyncTogether),
+    "fireworks": (fireworks.Fireworks, fireworks.AsyncFireworks),
+    "cerebras": (
+        partial(cerebras.cloud.sdk.Cerebras, warm_tcp_connection=False),
+        partial(cerebras.cloud.sdk.AsyncCerebras, warm_tcp_connection=False),
+    ),
+    "writer": (partial(writerai.Writer, max_retries=2), partial(writerai.AsyncWriter, max_retries=2)),
+}
+"""Sync and async client of each SDK."""
+
+
 def client(sdk: str, provider: Provider, **more: Any) -> Any:
     """A sync client of the local provider."""
-    if sdk == "openai":
-        return openai.OpenAI(base_url=provider.openai_url, api_key="any", **more)
-    return anthropic.Anthropic(base_url=provider.anthropic_url, api_key="any", **more)
+    return CLIENTS[sdk][0](base_url=_url(sdk, provider), api_key="any", **more)
 
 
 def async_client(sdk: str, provider: Provider, **more: Any) -> Any:
     """An async one."""
-    if sdk == "openai":
-        return openai.AsyncOpenAI(base_url=provider.openai_url, api_key="any", **more)
-    return anthropic.AsyncAnthropic(base_url=provider.anthropic_url, api_key="any", **more)
+    return CLIENTS[sdk][1](base_url=_url(sdk, provider), api_key="any", **more)
+
+
+def _url(sdk: str, provider: Provider) -> str:
+    urls = {"openai": provider.openai_url, "anthropic": provider.anthropic_url}
+    return urls.get(sdk) or f"{provider.anthropic_url}/{sdk}"
 
 
 def read_all(way: Way, made: Any) -> list[Any]:

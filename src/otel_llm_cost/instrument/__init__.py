@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from otel_llm_cost.instrument import anthropic, openai
+from otel_llm_cost.instrument import anthropic, cerebras, fireworks, groq, openai, together, writer
 from otel_llm_cost.instrument.sdk import Sdk
 
-SDKS: dict[str, Sdk] = {module.SDK.name: module.SDK for module in (openai, anthropic)}
+SDKS: dict[str, Sdk] = {
+    module.SDK.name: module.SDK for module in (openai, anthropic, groq, together, fireworks, cerebras, writer)
+}

@@ -65,7 +65,7 @@ class Instrumented:
         self.sdk = sdk
         self._make_pipeline = pipeline
         self._pipeline: Pipeline | None = None
-        self.status = Status(sdk.name, installed_version(sdk.package), "waiting")
+        self.status = Status(sdk.name, installed_version(sdk.installs), "waiting")
         self._patches: list[Patch] = []
         self._active = True
 

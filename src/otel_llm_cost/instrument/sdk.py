@@ -51,10 +51,11 @@ class Route:
 class Sdk:
     """One SDK.
 
-    package: import name and distribution. oldest: lowest supported version. provider: its own
-    (`gen_ai.provider.name`), where neither client class nor host says otherwise. flavours: provider by
-    client class. routes: billable paths, by exact suffix. native_scope: the instrumentation scope of the
-    spans that the SDK emits itself. modules: modules of the SDK whose import is waited for.
+    package: import name. distribution: what is installed, where its name differs. oldest: lowest supported
+    version. provider: its own (`gen_ai.provider.name`), where neither client class nor host says otherwise.
+    flavours: provider by client class. routes: billable paths, by exact suffix. native_scope: the
+    instrumentation scope of the spans that the SDK emits itself. modules: modules of the SDK whose import
+    is waited for.
     family: our module with `points(package)`, which is loaded when one of them is imported.
     """
 
@@ -67,6 +68,12 @@ class Sdk:
     family: str
     flavours: Mapping[str, str] = field(default_factory=dict)
     native_scope: str = ""
+    distribution: str = ""
+
+    @property
+    def installs(self) -> str:
+        """What to `pip install`."""
+        return self.distribution or self.package
 
     def route(self, url: str) -> Route | None:
         """The billable path that `url` ends in, query aside; None for everything else."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
-from . import anthropic_messages, openai_chat, openai_responses, openai_wire
+from . import anthropic_messages, compatible, openai_chat, openai_responses, openai_wire
 from .anthropic_wire import AnthropicWire
 from .bill import Line
 from .openai_wire import OpenAIWire
@@ -36,6 +36,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[Wire, Endpoint]] = {
     ("GET", "/v1/models"): (_OPENAI, openai_wire.models),
     ("POST", "/v1/messages"): (_ANTHROPIC, anthropic_messages.messages),
     ("POST", "/v1/messages/count_tokens"): (_ANTHROPIC, anthropic_messages.count_tokens),
+    **compatible.ENDPOINTS,
 }
 WRONG_KEY = "wrong-key"
 """The one API key that is refused."""

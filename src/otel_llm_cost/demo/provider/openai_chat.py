@@ -17,9 +17,9 @@ from .text import strings
 _DONE = b"data: [DONE]\n\n"
 
 
-def chat(body: dict[str, Any], step: Step, cache: PromptCache) -> Reply:
+def chat(body: dict[str, Any], step: Step, cache: PromptCache, provider: str = "openai") -> Reply:
     """A chat completion, or its stream. Raises Refusal."""
-    model = the_model(body)
+    model = the_model(body, provider)
     messages = required(body, "messages")
     offered = body.get("tools") or []
     format_ = body.get("response_format") or {}

@@ -79,12 +79,12 @@ def named_event(value: Mapping[str, Any]) -> bytes:
     return f"event: {value['type']}\ndata: {json_of(value)}\n\n".encode()
 
 
-def the_model(body: Mapping[str, Any]) -> Model:
+def the_model(body: Mapping[str, Any], provider: str = "openai") -> Model:
     """The model a request names. Raises Refusal as OpenAI does."""
     name = body.get("model")
     if not isinstance(name, str) or not name:
         raise Refusal(400, "you must provide a model parameter")
-    model = model_named(name, "openai")
+    model = model_named(name, provider)
     if model is None:
         raise Refusal(
             404, f"The model `{name}` does not exist or you do not have access to it.", "model_not_found"

@@ -72,6 +72,20 @@ MODELS: dict[str, Model] = {
     "text-embedding-3-large": _openai("text-embedding-3-large", 130_000, 0, 0),
     # Sold before it stands in any price list: how a ledger meets a model that it cannot price.
     "gpt-next-preview": _openai("gpt-next-preview", 3_000_000, 0, 12_000_000),
+    # From the price lists of groq.com, together.ai, fireworks.ai, cerebras.ai and writer.com.
+    "llama-3.3-70b-versatile": Model(
+        "groq", "llama-3.3-70b-versatile", {"input": 590_000, "output": 790_000}
+    ),
+    "meta-llama/Llama-3.3-70B-Instruct-Turbo": Model(
+        "together_ai", "meta-llama/Llama-3.3-70B-Instruct-Turbo", {"input": 880_000, "output": 880_000}
+    ),
+    "accounts/fireworks/models/gpt-oss-20b": Model(
+        "fireworks_ai",
+        "accounts/fireworks/models/gpt-oss-20b",
+        {"input": 70_000, "cache_read": 35_000, "output": 300_000},
+    ),
+    "llama-3.3-70b": Model("cerebras", "llama-3.3-70b", {"input": 850_000, "output": 1_200_000}),
+    "palmyra-x5": Model("writer", "palmyra-x5", {"input": 600_000, "output": 6_000_000}),
     "claude-3-haiku-20240307": _anthropic(
         "claude-3-haiku-20240307", 250_000, 300_000, 500_000, 30_000, 1_250_000
     ),
