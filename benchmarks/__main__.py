@@ -7,7 +7,7 @@ import importlib.util
 import platform
 import sys
 
-NAMES = ("startup", "call", "stream", "price", "budget", "collector")
+NAMES = ("startup", "call", "stream", "price", "budget", "collector", "reprice")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from otel_llm_cost.ledger.row import Row
 
 _EXACT = Context(prec=76)
 
-_OWN: Mapping[str, Any] = {
+OWN: Mapping[str, Any] = {
     "kind": lambda _: "correction",
     "charge_class": lambda _: "Correction",
     "batch_id": lambda booking: booking.batch_id,
@@ -22,7 +22,7 @@ _OWN: Mapping[str, Any] = {
 }
 """What a correction has of its own."""
 
-_NEWEST = frozenset(
+NEWEST = frozenset(
     {
         *("terms", "usage_source", "usage_flags", "usage_parts", "raw_usage", "currency"),
         *("cost_status", "cost_reason", "price_id", "price_version", "price_source", "components"),
@@ -48,18 +48,18 @@ def correction(now: Row, booked: Iterable[Row], booking: Booking) -> Row | None:
         if column.summed:
             values[number], differs = difference(now[number], [row[number] for row in earlier])
             changed = changed or differs
-        elif column.name in _NEWEST:
+        elif column.name in NEWEST:
             values[number] = now[number]
     if not changed:
         return None
-    for name, value in _OWN.items():
+    for name, value in OWN.items():
         values[INDEX[name]] = value(booking)
     return tuple(values)
 
 
 def difference(now: Any, before: list[Any]) -> tuple[Any, bool]:
     """What must be added to `before` to make `now`, and whether that is anything. None is not known."""
-    if isinstance(now, Mapping):
+    if type(now) is not int and isinstance(now, Mapping):
         units = {unit for amounts in (now, *before) for unit in amounts}
         amounts = {unit: _minus(now.get(unit), [units_.get(unit) for units_ in before]) for unit in units}
         changed = {unit: amount for unit, amount in sorted(amounts.items()) if amount}

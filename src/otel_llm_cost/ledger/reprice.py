@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from otel_llm_cost.core.call import Call, Part
 from otel_llm_cost.core.cost import Cost
 from otel_llm_cost.core.usage import Quantity, Usage
 from otel_llm_cost.ledger.booking import Booking
-from otel_llm_cost.ledger.columns import COLUMNS, INDEX, NAMES
-from otel_llm_cost.ledger.correction import correction, difference
+from otel_llm_cost.ledger.columns import COLUMNS, INDEX, INSTANT
+from otel_llm_cost.ledger.correction import NEWEST, OWN, difference
 from otel_llm_cost.ledger.entry import Entry
 from otel_llm_cost.ledger.row import Row
 
@@ -133,11 +133,17 @@ class Outcome:
 
 @dataclass(slots=True)
 class Change:
-    """A call whose worth is not what was booked. rows: all rows of it, the one that counts it first."""
+    """A call whose worth is not what was booked.
 
-    rows: list[Sequence[Any]]
+    base: the row that counts it. latest: the one with the newest facts of it. amounts: by how much each
+    column of WORTH differs. booked: how many rows it has.
+    """
+
+    base: Sequence[Any]
     latest: Sequence[Any]
     entry: Entry
+    amounts: list[Any]
+    booked: int
 
 
 def judge(
@@ -148,6 +154,8 @@ def judge(
     rows: of `columns`, ordered by call id and then as they were booked; all rows of a call are among them.
     """
     at = {name: columns.index(name) for name in NEEDED}
+    worth_at = [at[name] for name in WORTH]
+    worth = itemgetter(*worth_at)
     for group in _calls(rows, at["call_id"]):
         counted = sum(row[at["calls"]] for row in group)
         if counted != 1:
@@ -160,16 +168,18 @@ def judge(
         call.cost = price(call)
         entry = Entry(call, Booking("", 0, call.started_at))
         now = _worth(entry)
-        if len(group) == 1 and now == tuple(base[at[name]] for name in WORTH):
+        if len(group) == 1 and now == worth(base):
             continue
-        if not any(
-            difference(value, [row[at[name]] for row in group])[1]
-            for name, value in zip(WORTH, now, strict=True)
-        ):
+        amounts, changed = [], False
+        for place, value in zip(worth_at, now, strict=True):
+            amount, differs = difference(value, [row[place] for row in group])
+            amounts.append(amount)
+            changed = changed or differs
+        if not changed:
             continue
         outcome.changed += 1
         _count(outcome, base, group, entry, at)
-        yield Change([base, *(row for row in group if row is not base)], latest, entry)
+        yield Change(base, latest, entry, amounts, len(group))
 
 
 def corrections(changes: Iterable[Change], price_version: str, booked_at: int) -> tuple[str, list[Row]]:
@@ -180,27 +190,43 @@ def corrections(changes: Iterable[Change], price_version: str, booked_at: int) -
     found = list(changes)
     digest = hashlib.sha256(price_version.encode())
     for change in found:
-        digest.update(str(change.rows[0][INDEX["call_id"]]).encode())
-        digest.update(repr([row[INDEX["effective_cost"]] for row in change.rows]).encode())
-        digest.update(repr(change.entry.effective_cost).encode())
+        # The count of rows tells the same difference at another time, when prices went back and forth, apart.
+        digest.update(f"{change.base[CALL_ID]} {change.booked} {change.amounts}".encode())
     batch_id = f"reprice-{digest.hexdigest()[:24]}"
-    made: list[Row] = []
-    for change in found:
-        booked = [_as_row(row) for row in change.rows]
-        now = list(_as_row(change.latest))
-        for number, column in enumerate(COLUMNS):
-            if column.summed:
-                now[number] = _sum(row[number] for row in booked)
-        for name, value in zip(WORTH, _worth(change.entry), strict=True):
-            now[INDEX[name]] = value
-        for name, value in zip(PRICED_BY, _told(change.entry), strict=True):
-            now[INDEX[name]] = value
-        row = correction(
-            tuple(now), booked, Booking(batch_id, len(made), booked_at, "correction", reason=REASON)
-        )
-        if row is not None:
-            made.append(row)
-    return batch_id, made
+    return batch_id, [
+        _correction(change, Booking(batch_id, number, booked_at, "correction", reason=REASON))
+        for number, change in enumerate(found)
+    ]
+
+
+def _correction(change: Change, booking: Booking) -> Row:
+    """As `ledger.correction` makes it, without looking at what a price cannot change."""
+    values = list(change.base)
+    for number in _TIMES:
+        values[number] = (values[number] - _EPOCH) // _MICROSECOND
+    for number, nothing in _UNCHANGED:
+        values[number] = None if values[number] is None else nothing
+    for number in _FACTS:
+        values[number] = change.latest[number]
+    for number, value in zip(_TOLD_AT, _told(change.entry), strict=True):
+        values[number] = value
+    for number, amount in zip(_WORTH_AT, change.amounts, strict=True):
+        values[number] = amount
+    for name, own in OWN.items():
+        values[INDEX[name]] = own(booking)
+    return tuple(values)
+
+
+CALL_ID: Final = INDEX["call_id"]
+_WORTH_AT: Final = tuple(INDEX[name] for name in WORTH)
+_TOLD_AT: Final = tuple(INDEX[name] for name in PRICED_BY)
+_FACTS: Final = tuple(INDEX[name] for name in sorted(NEWEST - PRICED_BY.keys()))
+_TIMES: Final = tuple(number for number, column in enumerate(COLUMNS) if column.type == INSTANT)
+_UNCHANGED: Final = tuple(
+    (number, column.nothing)
+    for number, column in enumerate(COLUMNS)
+    if column.summed and column.name not in WORTH
+)
 
 
 def _calls(rows: Iterable[Sequence[Any]], at: int) -> Iterator[list[Sequence[Any]]]:
@@ -282,19 +308,8 @@ def _count(
 
 
 def _sum(values: Iterable[Any]) -> Any:
-    """The sum of what is known; None when nothing is. Maps are summed by key."""
+    """The exact sum of what is known; None when nothing is."""
     known = [value for value in values if value is not None]
-    if not known:
-        return None
-    if isinstance(known[0], Mapping):
-        keys = {key for value in known for key in value}
-        return {key: sum(value.get(key, 0) for value in known) for key in sorted(keys)}
-    return known[0] if len(known) == 1 else -difference(0, known)[0]
-
-
-def _as_row(values: Sequence[Any]) -> Row:
-    """A row as the ledger answers, with times as it takes them."""
-    assert len(values) == len(NAMES)
-    return tuple(
-        (value - _EPOCH) // _MICROSECOND if isinstance(value, datetime) else value for value in values
-    )
+    if len(known) < 2:
+        return known[0] if known else None
+    return -difference(0, known)[0]

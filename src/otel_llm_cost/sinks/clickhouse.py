@@ -175,7 +175,11 @@ class ClickHouseSink:
                 answer = client.query(bound.sql, parameters=bound.params, settings=limits)
         except complaints.NoTable:
             return Result(bound.columns, [])
-        return Result(bound.columns, [tuple(map(_in_utc, row)) for row in answer.result_rows])
+        columns = list(answer.result_columns)
+        for number, kind in enumerate(answer.column_types):
+            if "DateTime" in kind.name and columns:
+                columns[number] = [_in_utc(value) for value in columns[number]]
+        return Result(bound.columns, list(zip(*columns, strict=True)))
 
     def close(self) -> None:
         """Let go of the store; another process may open it now."""
