@@ -112,6 +112,7 @@ class Run:
             return
         self.is_last = True
         self._leave()
+        self.request = None  # who made the request holds this run: let go, so that neither waits for the collector
 
     def _leave(self) -> None:
         exits = self._exits

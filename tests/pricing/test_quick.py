@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_llm_cost.core.usage import Usage
-from otel_llm_cost.pricing.normalise import chat, messages, responses, tokens
+from otel_llm_cost.pricing.normalise import chat, messages, quick, responses, tokens
 
 SHAPES = (chat.OPENAI, *chat.SHAPES.values(), messages.MESSAGES, responses.RESPONSES)
 TOP = (
@@ -48,17 +49,22 @@ def usage(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
+def thorough(usage: dict[str, Any], shape: tokens.Shape, flags: list[str]) -> dict[str, Any]:
+    """`read_tokens` without its quick way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quick, "read", lambda *_: None)
+        return tokens.read_tokens(usage, shape, flags)
+
+
 @settings(max_examples=600)
 @given(usage(), st.sampled_from(SHAPES))
 def test_quick_and_thorough_agree(usage: dict[str, Any], shape: tokens.Shape) -> None:
-    quick = tokens.read_plain(usage, shape)
-    if quick is None:
+    plain = quick.read(usage, shape.roles)
+    quantities = None if plain is None else tokens.plain_quantities(plain[0], shape)
+    if quantities is None:
         return
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "read_plain", lambda *_: None)
-        flags: list[str] = []
-        thorough = tokens.read_tokens(usage, shape, flags)
-    assert Usage(quick) == Usage(thorough)
+    flags: list[str] = []
+    assert Usage.trusted(quantities) == Usage(thorough(usage, shape, flags))
     assert flags == []
 
 
@@ -78,8 +84,9 @@ def test_the_usual_answers_are_read_quickly() -> None:
         "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4},
         "service_tier": "standard",
     }
-    assert tokens.read_plain(openai, chat.OPENAI) is not None
-    assert tokens.read_plain(anthropic, messages.MESSAGES) is not None
+    assert quick.read(openai, chat.OPENAI.roles) is not None
+    assert quick.read(anthropic, messages.MESSAGES.roles) is not None
+    assert chat.read_plain({"usage": openai}, "openai") is not None
 
 
 answers = st.fixed_dictionaries(
@@ -100,9 +107,18 @@ answers = st.fixed_dictionaries(
 @settings(max_examples=600)
 @given(answers, st.sampled_from(["openai", "azure.ai.openai", "groq", "x_ai", "perplexity", "openrouter"]))
 def test_a_plain_answer_reads_as_any_other(answer: dict[str, Any], provider: str) -> None:
-    quick = chat.read_plain_answer(answer, provider, {"region": "eu"})
-    if quick is None:
+    plain = chat.read_plain(answer, provider)
+    if plain is None:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat, "read_plain_answer", lambda *_: None)
-        assert quick == chat.read(answer, provider, {"region": "eu"})
+        patch.setattr(quick, "read", lambda *_: None)
+        as_any_other = chat.read(answer, provider, {})
+    assert plain._replace(raw_usage="") == as_any_other._replace(raw_usage="")
+    assert without_zeros(json.loads(plain.raw_usage)) == without_zeros(json.loads(as_any_other.raw_usage))
+
+
+def without_zeros(usage: Any) -> Any:
+    """Counts that are not 0; details that have none are left out."""
+    if not isinstance(usage, dict):
+        return usage
+    return {name: without_zeros(value) for name, value in usage.items() if without_zeros(value)}

@@ -204,14 +204,12 @@ class Exchange(Request):
         try:
             fields = getattr(result, "__dict__", None)
             if fields and fields.get("usage") is not None:  # a model; wrappers of raw responses have none
-                payload: Any = plain(result)
+                self.read(result, "provider")
                 request_id = fields.get("_request_id")
                 if type(request_id) is str:
                     self.run.call.request_id = request_id
-            else:
-                payload = parse(response.content)
-            if payload:
-                self.read(payload, "provider")
+            elif (body := parse(response.content)) is not None:
+                self.read(body, "provider")
         except Exception as error:  # noqa: BLE001
             faults.report("reading an answer", error)
 
@@ -220,13 +218,13 @@ class Exchange(Request):
         if self._tap is None:
             self.read_result(None, response)
 
-    def read(self, payload: Mapping[str, Any], source: str) -> None:
-        """Put what the provider said about the call on it."""
+    def read(self, answer: Any, source: str) -> None:
+        """Put what the provider said about the call on it. answer: a body, or the SDK's object for one."""
         call = self.run.call
         family = families.by_name(call.api)
-        reading = family.read(payload, call.provider, {}) if family is not None else None
-        if reading is None or reading.usage_source == "missing":  # the payload may show another format
-            reading = normalise.read(call.provider, call.api, payload)
+        reading = family.quick(answer, call.provider) if family is not None else None
+        if reading is None:
+            reading = normalise.read(call.provider, call.api, plain(answer))
         call.usage = reading.usage
         call.usage_source = source if reading.usage_source == "provider" else reading.usage_source
         call.response_model = reading.response_model

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from otel_llm_cost.core.usage import Quantity, Usage
+from otel_llm_cost.pricing.normalise import quick
 from otel_llm_cost.pricing.normalise.quantity import quantity
 from otel_llm_cost.pricing.normalise.reading import Reading, compact, get, sequence, text
 from otel_llm_cost.pricing.normalise.reported import REPORTED, reported_cost
-from otel_llm_cost.pricing.normalise.tokens import Shape, by_path, read_plain, read_tokens, usage_of
+from otel_llm_cost.pricing.normalise.tokens import Shape, by_path, plain_quantities, read_tokens, usage_of
 from otel_llm_cost.pricing.normalise.tools import count_xai_tools
 
 _DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
@@ -85,8 +86,6 @@ FEES: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 
 def read(payload: Any, provider: str, terms: dict[str, str]) -> Reading:
     """One chat completion or embedding body."""
-    if type(payload) is dict and (plain := read_plain_answer(payload, provider, terms)) is not None:
-        return plain
     usage = get(payload, "usage") or get(payload, "x_groq", "usage")
     terms = {**terms, **served_terms(payload, usage)}
     flags: list[str] = []
@@ -118,26 +117,27 @@ _WITH_EXTRAS = frozenset({*FEES, *REPORTED, "x_ai"})
 """Providers whose usage object says more than token counts."""
 
 
-def read_plain_answer(payload: dict[str, Any], provider: str, terms: dict[str, str]) -> Reading | None:
-    """The common case of `read` in as few steps as can be, since every call pays for them; else None."""
-    usage = payload.get("usage")
-    if type(usage) is not dict or provider in _WITH_EXTRAS:
+def read_plain(payload: Any, provider: str) -> Reading | None:
+    """The common case of `read` in as few steps as can be, since every call pays for them; else None.
+
+    payload: a dict, or the SDK's own object, which need not be copied first.
+    """
+    fields = payload if type(payload) is dict else getattr(payload, "__dict__", None)
+    if not fields or provider in _WITH_EXTRAS or (usage := fields.get("usage")) is None:
         return None
-    quantities = read_plain(usage, SHAPES.get(provider, _FIVE_MINUTES))
-    raw = repr(usage)  # of whole numbers under plain names, it is JSON but for quotes and blanks
-    if quantities is None or ": '" in raw or "None" in raw or "{}" in raw:
+    shape = SHAPES.get(provider, _FIVE_MINUTES)
+    plain = quick.read(usage, shape.roles)
+    if plain is None or not plain[1] or (quantities := plain_quantities(plain[0], shape)) is None:
         return None
-    tier, choices = payload.get("service_tier"), payload.get("choices")
-    if type(tier) is str and tier:
-        terms = {**terms, "service_tier": tier.lower()}
+    tier, choices = fields.get("service_tier"), fields.get("choices")
     return Reading(
         Usage.trusted(quantities),
         "provider",
-        text(payload.get("model")),
-        text(payload.get("id")),
-        terms,
+        text(fields.get("model")),
+        text(fields.get("id")),
+        {"service_tier": tier.lower()} if type(tier) is str and tier else {},
         finish_reasons=_reasons(choices) if type(choices) is list else (),
-        raw_usage=raw.replace("'", '"').replace(" ", ""),
+        raw_usage=plain[1],
     )
 
 

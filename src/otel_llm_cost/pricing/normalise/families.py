@@ -12,15 +12,23 @@ from otel_llm_cost.pricing.normalise.reading import Reading, get
 Read = Callable[[Any, str, dict[str, str]], Reading]
 
 
+def _never(_payload: Any, _provider: str) -> None:
+    """No quick reading of this format."""
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One wire format: how to read a body, how to fold its stream."""
+    """One wire format: how to read a body, how to fold its stream.
+
+    quick: reads what most answers are, also as an SDK's own object; None for what it leaves to `read`.
+    """
 
     read: Read
     fold: stream.Fold
+    quick: Callable[[Any, str], Reading | None] = _never
 
 
-CHAT = Family(chat.read, stream.fold_chat)
+CHAT = Family(chat.read, stream.fold_chat, chat.read_plain)
 RESPONSES = Family(responses.read, stream.fold_responses)
 MESSAGES = Family(messages.read, stream.fold_messages)
 GEMINI = Family(gemini.read, stream.fold_gemini)

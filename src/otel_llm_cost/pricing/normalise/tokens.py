@@ -88,8 +88,9 @@ def by_path(**paths: Path) -> Callable[[Any, list[str]], dict[str, int]]:
 
 def read_tokens(usage: Any, shape: Shape, flags: list[str]) -> dict[str, Quantity]:
     """Disjoint token quantities by unit. A side that the payload does not mention stays absent."""
-    if type(usage) is dict and (plain := read_plain(usage, shape)) is not None:
-        return plain
+    plain = quick.read(usage, shape.roles)
+    if plain is not None and (known := plain_quantities(plain[0], shape)) is not None:
+        return known
     quantities: dict[str, Quantity] = {}
     total_in = at(shape.input, usage, flags)
     if total_in is not None:
@@ -100,23 +101,24 @@ def read_tokens(usage: Any, shape: Shape, flags: list[str]) -> dict[str, Quantit
     return quantities
 
 
-def read_plain(usage: dict[str, Any], shape: Shape) -> dict[str, Quantity] | None:
-    """The common case of `read_tokens`, as `Usage` keeps it; None for the thorough look."""
-    found = quick.read(usage, shape.roles)
-    if found is None or "input" not in found:
+def plain_quantities(found: dict[str, int], shape: Shape) -> dict[str, Quantity] | None:
+    """The common case of `read_tokens`, from counts by role to what `Usage` keeps; else None."""
+    rest = found.pop("input", None)
+    if rest is None:
         return None
-    rest = found.pop("input")
     output = found.pop("output", None)
     found.pop("total", None)
     cached = found.pop("cache_read", 0)
     reasoning = found.pop("reasoning", 0)
     written = found.pop("writes_total", 0)
-    quantities: dict[str, Quantity] = {unit: count for unit, count in found.items() if count}
-    by_ttl = sum(found.values())
-    if by_ttl > written:
-        return None
-    if by_ttl < written:
-        quantities[shape.write_unit] = found.get(shape.write_unit, 0) + written - by_ttl
+    quantities: dict[str, Quantity] = {}
+    if written or found:
+        quantities.update((unit, count) for unit, count in found.items() if count)
+        by_ttl = sum(found.values())
+        if by_ttl > written:
+            return None
+        if by_ttl < written:
+            quantities[shape.write_unit] = found.get(shape.write_unit, 0) + written - by_ttl
     if shape.cache_read_inside:
         rest -= cached
     if shape.writes_inside:
