@@ -43,6 +43,7 @@ golden: install ## Rewrite generated artefacts (dashboards, DDL, help) for revie
 	$(BIN)/python -m otel_llm_cost.config > docs/settings.md
 	$(BIN)/python -m otel_llm_cost.ledger.document > docs/ledger.md
 	$(BIN)/python -m otel_llm_cost.normalise.pack
+	$(BIN)/python -m otel_llm_cost.pricing.pack
 	$(BIN)/otel-llm-cost dashboards build
 	$(BIN)/python -m pytest -q --inline-snapshot=fix tests || true
 

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collector": ("collector:collector", "Receive OTLP from any emitter, price it, keep it in the ledger."),
     "report": ("report:report", "Show what was spent, by team, feature, model, day or any tag."),
     "price": ("price:price", "Price usage from a file, without any app or store."),
+    "prices": ("prices:prices", "Show prices, compare and update your own."),
     "explain": ("explain:explain", "Show how the cost of one call was worked out."),
     "reprice": ("reprice:reprice", "Correct past costs with the prices known now."),
     "budget": ("budget:budget", "List, check and set budgets."),

@@ -80,7 +80,7 @@ class PriceFact:
     """Published prices of models in one mode; units it does not mention keep the price from below.
 
     place: the file and line, for error texts. discountable: for an override, that a contract's discount still
-    applies to it. confirmed: that its units were checked, however odd they look. doubt: what is not sure of it.
+    applies to it. confirmed: that its units were checked, however odd they look. doubt: what is unsure.
     """
 
     scope: Scope

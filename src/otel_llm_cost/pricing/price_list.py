@@ -116,6 +116,17 @@ class PriceList:
         """Which data this is: the version of genai-prices, digests of the overlay and of your own prices."""
         return self._version
 
+    def own_models(self) -> list[tuple[str, str]]:
+        """(provider, model) of every price that a user or a contract gives, patterns left out."""
+        return [
+            (provider, model)
+            for fact in self._facts.prices
+            if fact.layer in ("override", "contract")
+            for provider in sorted(fact.scope.providers)
+            for model in fact.scope.models
+            if "*" not in model
+        ]
+
     def vector(self, call: Call, model: str | None = None) -> Vector:
         """The rates of a call, or of another model that did part of it, at the instant it started."""
         key = (
