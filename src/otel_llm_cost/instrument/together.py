@@ -14,7 +14,7 @@ SDK = Sdk(
     package="together",
     oldest="2.0",
     provider="together_ai",
-    routes={"/v1/chat/completions": CHAT, "/v1/completions": TEXT, "/v1/embeddings": EMBEDDINGS},
+    routes={"/chat/completions": CHAT, "/completions": TEXT, "/embeddings": EMBEDDINGS},
     modules=("together._base_client",),
     family="otel_llm_cost.instrument.stainless",
 )
