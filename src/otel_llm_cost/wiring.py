@@ -52,10 +52,11 @@ def build_pipeline(
     flushing.install(tracer_provider or trace.get_tracer_provider(), flush)
     tracer = trace.get_tracer(semconv.SCOPE, _version(), tracer_provider)
     meter = metrics.get_meter(semconv.SCOPE, _version(), meter_provider)
+    measure = () if isinstance(meter, metrics.NoOpMeter) else (Measure(meter, _metric_tags(environ) or TAGS),)
     return Pipeline(
         (
             Trace(tracer, _emit, _record(environ)),  # the span; records of what no span tells
-            Measure(meter, _metric_tags(environ) or TAGS),  # tokens, seconds, dollars
+            *measure,  # tokens, seconds, dollars
             *_guards(environ),  # storms are stopped; the upper bound is reserved, then settled to the cost
             Price(),  # usage becomes cost
         )

@@ -134,6 +134,9 @@ def test_counting_tokens_is_free(telemetry: Telemetry) -> None:
 def test_requests_made_by_hand_are_counted(url: str, telemetry: Telemetry) -> None:
     in_memory().post(url, body={"model": "gpt-4o-mini", "messages": ASK}, cast_to=object)
     assert attributes(telemetry)[semconv.COST_EXACT] == "0.00021"
+    assert attributes(telemetry)["server.address"] == (
+        "x.example" if "x.example" in url else "api.openai.com"
+    )
 
 
 def test_tags_of_the_call_win_over_those_around_it(telemetry: Telemetry) -> None:

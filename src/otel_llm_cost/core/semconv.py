@@ -106,21 +106,33 @@ _USAGE_NAMES: dict[str, str | None] = {
 _COST_NAMES = {unit: COST + group for unit, group in COST_GROUPS.items()}
 
 
-# Every call passes here, between two real ones and so with cold caches: fields are fetched in one go.
-_TEXT_NAMES = tuple(name for _, name in TEXT_FIELDS)
-_NUMBER_NAMES = tuple(name for _, name in NUMBER_FIELDS)
-_texts = attrgetter(*(field for field, _ in TEXT_FIELDS))
-_numbers = attrgetter(*(field for field, _ in NUMBER_FIELDS))
+# Every call passes here, between two real ones and so with cold caches: fields are fetched in one go, and those
+# that most calls leave empty are looked at one by one only where any is filled.
+_MOSTLY_EMPTY = frozenset(
+    {
+        *("reported_cost", "conversation_id", "prompt_hash", "billing_account", "project", "deployment"),
+        *("error_type", "denied_by"),
+    }
+)
+_USUAL = tuple(pair for pair in TEXT_FIELDS if pair[0] not in _MOSTLY_EMPTY)
+_OTHERS = (*(pair for pair in TEXT_FIELDS if pair[0] in _MOSTLY_EMPTY), *NUMBER_FIELDS)
+_USUAL_NAMES = tuple(name for _, name in _USUAL)
+_OTHER_NAMES = tuple(name for _, name in _OTHERS)
+_usual = attrgetter(*(field for field, _ in _USUAL))
+_others = attrgetter(*(field for field, _ in _OTHERS))
+_NOTHING = ("",) * len(_MOSTLY_EMPTY) + (None,) * len(NUMBER_FIELDS)
 
 
 def to_attributes(call: Call) -> dict[str, AttributeValue]:
     """The call as span or log attributes, times aside (a span has its own)."""
     attributes: dict[str, AttributeValue] = {
-        name: text for name, text in zip(_TEXT_NAMES, _texts(call), strict=True) if text
+        name: text for name, text in zip(_USUAL_NAMES, _usual(call), strict=True) if text
     }
-    for name, number in zip(_NUMBER_NAMES, _numbers(call), strict=True):
-        if number is not None:
-            attributes[name] = number
+    others = _others(call)
+    if others != _NOTHING:
+        for name, value in zip(_OTHER_NAMES, others, strict=True):
+            if value is not None and value != "":
+                attributes[name] = value
     attributes["llm_cost.attempt"] = call.attempt
     if call.stream:
         attributes["gen_ai.request.stream"] = True

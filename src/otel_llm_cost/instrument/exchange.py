@@ -21,6 +21,7 @@ from otel_llm_cost.instrument.sdk import Route, Sdk
 from otel_llm_cost.pipeline import Pipeline, Request, Run
 from otel_llm_cost.pricing import normalise
 from otel_llm_cost.pricing.normalise import families
+from otel_llm_cost.pricing.sessions import OpenSessions
 
 ABORTED = "aborted"
 """Usage flag: the caller stopped reading before the provider was done."""
@@ -30,6 +31,7 @@ MAYBE_BILLED = "maybe_billed"
 NOT_SENT = "not_sent"
 """Usage flag: no connection was made, so the provider cannot have charged for it."""
 
+_sessions = OpenSessions()
 _refusing: set[str] = set()
 """Hosts that refused `stream_options`, and are not asked again."""
 
@@ -225,6 +227,7 @@ class Exchange(Request):
         reading = family.quick(answer, call.provider) if family is not None else None
         if reading is None:
             reading = normalise.read(call.provider, call.api, plain(answer))
+            reading = _sessions.charge(reading, call.started_at)
         call.usage = reading.usage
         call.usage_source = source if reading.usage_source == "provider" else reading.usage_source
         call.response_model = reading.response_model

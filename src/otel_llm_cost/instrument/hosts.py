@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from otel_llm_cost.instrument.sdk import Sdk
 from otel_llm_cost.pricing import normalise
@@ -90,7 +91,6 @@ class Target:
     provider: str
     host: str
     port: int | None
-    base_url: str
     is_known: bool
     billing_account: str
     project: str
@@ -126,6 +126,23 @@ def target_of(client: Any, sdk: Sdk) -> Target:
     return target
 
 
+def target_of_url(url: str, client: Any, sdk: Sdk) -> Target:
+    """Where a request goes whose URL may name a host of its own; else where the client's go."""
+    target = target_of(client, sdk)
+    parts = urlsplit(url)
+    if not parts.hostname or parts.hostname == target.host:
+        return target
+    provider = provider_of_host(parts.hostname, parts.port)
+    return replace(
+        target,
+        provider=provider or target.provider,
+        host=parts.hostname,
+        port=parts.port,
+        is_known=bool(provider),
+        terms=normalise.terms_of_host(parts.hostname),
+    )
+
+
 def _look_up(client: Any, sdk: Sdk, url: Any, key: Any) -> Target:
     host, port = url.host, url.port
     flavour = next(
@@ -136,11 +153,10 @@ def _look_up(client: Any, sdk: Sdk, url: Any, key: Any) -> Target:
         provider=flavour or by_host or sdk.provider,
         host=host,
         port=port,
-        base_url=str(url),
         is_known=bool(flavour or by_host),
         billing_account=_text(getattr(client, "organization", None)),
         project=_text(getattr(client, "project", None)),
-        api_key_hash=_hash(key) if isinstance(key, str) and key else "",
+        api_key_hash=hash_of(key) if isinstance(key, str) and key else "",
         terms=normalise.terms_of_host(host),
     )
 
@@ -150,7 +166,7 @@ def _text(value: object) -> str:
 
 
 @lru_cache(maxsize=256)
-def _hash(key: str) -> str:
+def hash_of(key: str) -> str:
     """Tells keys apart without telling them: 64 bits of a hash of a random secret."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 

@@ -18,7 +18,7 @@ from opentelemetry.context import attach, detach
 from otel_llm_cost.core import faults
 from otel_llm_cost.core.errors import CallDenied
 from otel_llm_cost.instrument.exchange import Exchange
-from otel_llm_cost.instrument.hosts import target_of
+from otel_llm_cost.instrument.hosts import target_of, target_of_url
 from otel_llm_cost.instrument.request import body_of, describe
 from otel_llm_cost.instrument.sdk import Sdk, WrapPoint
 from otel_llm_cost.pipeline import Pipeline
@@ -52,7 +52,7 @@ def _open(
     route = sdk.routes.get(options.url) or sdk.route(options.url)
     if route is None or options.method.lower() != "post":
         return None, options
-    target = target_of(client, sdk)
+    target = target_of(client, sdk) if options.url[:1] == "/" else target_of_url(options.url, client, sdk)
     body = body_of(options)
     exchange = Exchange(sdk, pipeline, client, route, target, body, stream)
     if stream and route.asks_usage and exchange.should_ask_usage():

@@ -144,12 +144,17 @@ class Tap:
 
 def watch(response: Any, exchange: Exchange, *, hide_usage: bool) -> Tap:
     """Have everything that is read from `response` pass by a new tap."""
-    background.start()
-    _register_exit()
     tap = Tap(exchange, hide_usage)
     watched.show(response, tap)
-    _open.add(tap)
+    keep(tap)
     return tap
+
+
+def keep(tap: Tap) -> None:
+    """Hold on to an open tap until its call is recorded."""
+    background.start()
+    _register_exit()
+    _open.add(tap)
 
 
 def settle_idle(idle_s: float) -> None:
