@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from running import Collector, post
 from sending import CALL_COST, call, exporter, records, request, send_spans, tracer
 
-from otel_llm_cost.core.semconv import to_attributes
+from otel_llm_cost.core.semconv import SCOPE, to_attributes
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
 JSON = {"content-type": "application/json"}
@@ -188,6 +188,18 @@ def test_records_are_booked_like_spans(collector: Collector, team: str) -> None:
     assert post(f"http://{collector.http}/v1/logs", message.SerializeToString(), PROTOBUF)[0] == 200
     (row,) = collector.rows(team)
     assert (row["call_id"], row["signal"], row["effective_cost"]) == (sent.call_id, "log", CALL_COST)
+
+
+@pytest.mark.parametrize(("scope", "seconds"), [(SCOPE, 1.5), ("another.emitter", None)])
+def test_a_record_of_ours_says_how_long_the_call_took(
+    collector: Collector, team: str, scope: str, seconds: float | None
+) -> None:
+    message = records([to_attributes(call(team))], scope=scope)
+    (record,) = message.resource_logs[0].scope_logs[0].log_records
+    record.observed_time_unix_nano = record.time_unix_nano + 1_500_000_000
+    assert post(f"http://{collector.http}/v1/logs", message.SerializeToString(), PROTOBUF)[0] == 200
+    (row,) = collector.rows(team)
+    assert row["duration_s"] == seconds
 
 
 def test_the_apps_own_figure_is_kept_beside_ours(collector: Collector, team: str) -> None:

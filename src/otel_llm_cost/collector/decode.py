@@ -14,6 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from otel_llm_cost.collector import wire
 from otel_llm_cost.collector.sift import Signal
+from otel_llm_cost.core.semconv import SCOPE
 from otel_llm_cost.normalise import Emitted
 
 MAX_REMEMBERED = 50_000
@@ -71,6 +72,8 @@ class Decoder:
         record = wire.Record.FromString(item)
         attributes = self._attributes(record.attributes)
         time = record.time or record.observed_time
+        # Only ours say when a call ended: theirs are observed when they pass a collector.
+        ended_at = record.observed_time if scope == SCOPE and record.observed_time >= time else 0
         return Emitted(
             attributes,
             resource,
@@ -82,7 +85,7 @@ class Decoder:
             record.span_id.hex(),
             "",
             time if received_at - OLDEST < time < received_at + NEWEST else received_at,
-            0,
+            ended_at,
             False,
         )
 
