@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tests.pricing.calls import AT, call, cost
 
 from otel_llm_cost import config
+from otel_llm_cost.core.cost import Status
 from otel_llm_cost.core.errors import ConfigError
 from otel_llm_cost.core.usage import Usage
 from otel_llm_cost.pricing import PriceList
@@ -152,3 +155,37 @@ prices:
 def test_rules_are_the_overlays_business(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="rules"):
         load(tmp_path, "rules:\n  - {rule: multiply, provider: openai, factor: 0}\n")
+
+
+GUIDE = Path(__file__).parents[2] / "docs/pricing.md"
+
+
+def test_the_example_of_the_guide_prices_as_it_says(tmp_path: Path) -> None:
+    example = GUIDE.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    prices = load(tmp_path, example)
+    usage = Usage(input_uncached=1_000_000, output=1_000_000)
+    assert cost(call("openai", "gpt-99", usage=usage), prices).exact == "19"  # above 272,000: 4 + 15
+    small = Usage(input_uncached=1000, cache_read=1000, output=1000)
+    assert cost(call("openai", "gpt-99-2026-11-05", usage=small), prices).exact == "0.0122"
+    batch = call(
+        "openai", "gpt-99", usage=Usage(input_uncached=1000, output=1000), terms={"processing": "batch"}
+    )
+    assert cost(batch, prices).exact == "0.006"
+    assert (
+        cost(call("openai", "gpt-99", datetime(2026, 10, 31, 23, tzinfo=timezone.utc)), prices).status
+        == "unpriced"
+    )
+    discounted = cost(call("anthropic", "claude-sonnet-4-5"), prices)
+    assert discounted.contracted_atto * 100 == discounted.list_atto * 85
+    assert cost(call("openai", "gpt-5", usage=Usage(output=1_000_000)), prices).exact == "9"
+    deployed = call(
+        "azure.ai.openai", "chat", server_address="my-resource.openai.azure.com", deployment="chat"
+    )
+    assert cost(deployed, prices).exact == "0.00385"  # Data Zone: 10 % above 2.50 and 10
+    arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
+    assert cost(call("aws.bedrock", arn), prices).exact == "0.00495"
+
+
+def test_the_guide_names_every_status() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    assert [status for status in get_args(Status) if f"| `{status}` |" not in text] == []

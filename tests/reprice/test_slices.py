@@ -293,3 +293,22 @@ def sum_of(costs: Sequence[Cost]) -> dict[str, Decimal]:
         "list_cost": amount(sum(cost.list_atto or 0 for cost in costs)),
         "contracted_cost": amount(sum(cost.contracted_atto or 0 for cost in costs)),
     }
+
+
+def test_reported_money_that_differs_by_more_than_half_a_percent_is_listed(ledger: ClickHouseSink) -> None:
+    usage = Usage(input_uncached=1_000_000)
+    own = PriceList.of({"prices": [{"provider": "x_ai", "model": "m", "input_mtok": 1, "output_mtok": 1}]})
+    for number, reported in enumerate(("1", "1.005", "0.995", "1.01", "0.5", "0")):
+        call = a_call(
+            call_id=f"c{number}",
+            provider="x_ai",
+            request_model="m",
+            response_model="",
+            usage=usage,
+            reported_cost=reported,
+        )
+        ledger.write([booked(call, own)])
+    (line,) = ledger.query("reported_drift", {"since": START, "until": DAY.until}).records()
+    # 0.995 is further from 1 than half a percent of itself
+    assert (line["calls"], line["reported_cost"], line["computed_cost"]) == (4, Decimal("2.505"), Decimal(4))
+    assert line["difference"] == Decimal("-1.495")

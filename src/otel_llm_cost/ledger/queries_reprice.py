@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the text is put together from our own names; whatever a user gives is bound
 """Named queries that a reprice reads with (`ledger.reprice`), and where prices disagree."""
 
 from __future__ import annotations
@@ -46,11 +47,32 @@ def _whole(params: Mapping[str, Any], name: str, least: int) -> int:
     return value
 
 
+def _reported_drift(params: Mapping[str, Any]) -> Bound:
+    text = Text(params)
+    columns = ("provider", "model", "calls", "reported_cost", "computed_cost", "difference")
+    sql = (
+        "SELECT provider, model, count() AS n, sum(reported) AS told, sum(computed) AS worked_out, "
+        "told - worked_out AS difference\nFROM\n(\n    SELECT provider, model, "
+        f"sum(reported_cost) AS reported, sum(computed_cost) AS computed\n    FROM {TABLE}\n    WHERE {in_range(text, params)}\n"
+        "    GROUP BY call_id, provider, model\n"
+        "    HAVING sum(calls) > 0 AND abs(reported - computed) * 200 > abs(reported)\n)\n"
+        "GROUP BY provider, model\nORDER BY abs(difference) DESC, provider, model\nLIMIT 50"
+    )
+    return Bound(sql, text.params, columns)
+
+
 _WHEN: Final = frozenset({"since", "until"})
 _SLICE: Final = {**RANGE, "bucket": "which part of the call ids", "buckets": "how many parts there are"}
 
 QUERIES: Final = (
     Query("reprice_hours", "Hours with calls, and how many rows each has.", RANGE, _hours, _WHEN),
     Query("reprice_rows", "What prices are judged on, call by call.", _SLICE, _rows(NEEDED), _WHEN),
+    Query(
+        "reported_drift",
+        "Calls whose cost, as the provider reported it, differs from ours by more than 0.5 %.",
+        RANGE,
+        _reported_drift,
+        _WHEN,
+    ),
     Query("reprice_calls", "Every column of the same rows.", _SLICE, _rows(NAMES), _WHEN),
 )
