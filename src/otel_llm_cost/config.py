@@ -108,6 +108,13 @@ class Settings(BaseModel):
         default_factory=dict,
         description="What opaque names stand for: providers.azure.deployments, providers.bedrock.profiles.",
     )
+    trusted_gateways: str = Field(
+        "",
+        description=(
+            "Hosts, with commas between, whose own cost figure (x-litellm-response-cost) counts as reported; "
+            "that of others is kept and not used."
+        ),
+    )
     mode: Literal["auto", "own", "off-span"] = Field(
         "auto",
         description=(

@@ -207,6 +207,7 @@ def test_terms_parts_flags_and_reported_money_come_back_from_the_ledger(ledger: 
             call_id="host", request_model="gpt-5.4", response_model="", server_address="eu.api.openai.com"
         ),
         a_call(call_id="estimated", usage_source="estimated"),
+        a_call(call_id="hinted", hinted_cost="0.5", server_address="litellm.internal"),
         a_call(call_id="silent", usage=Usage(), usage_source="missing"),
     ]
     ledger.write([booked(call) for call in calls])

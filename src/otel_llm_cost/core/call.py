@@ -63,8 +63,9 @@ class Call:
     Times are Unix nanoseconds. Empty string and None mean "not known". `tags` are allocation tags, the well
     known ones (team, feature, environment, customer_id) beside free keys. `raw_usage` is the provider's usage
     object as compact JSON, numbers only, never content. `usage_source` is provider, stream, estimated or
-    missing. `error_type` is the provider's code or the exception's name. `denied_by` names the policy that
-    refused the call.
+    missing. `reported_cost` is what the provider says it bills, `hinted_cost` what a gateway estimates; USD.
+    `error_type` is the provider's code or the exception's name. `denied_by` names the policy that refused the
+    call.
     """
 
     provider: str = ""
@@ -88,6 +89,7 @@ class Call:
     parts: tuple[Part, ...] = ()
     terms: Terms = field(default_factory=dict)
     reported_cost: str = ""
+    hinted_cost: str = ""
     raw_usage: str = ""
     usage_flags: tuple[str, ...] = ()
     cost: Cost | None = None

@@ -64,6 +64,7 @@ TEXT_FIELDS: tuple[tuple[str, str], ...] = (
     ("server_address", "server.address"),
     ("usage_source", USAGE_SOURCE),
     ("reported_cost", "llm_cost.cost.reported"),
+    ("hinted_cost", "llm_cost.cost.hinted"),
     ("raw_usage", "llm_cost.usage.raw"),
     ("conversation_id", "gen_ai.conversation.id"),
     ("prompt_hash", "llm_cost.prompt_hash"),
@@ -110,7 +111,15 @@ _COST_NAMES = {unit: COST + group for unit, group in COST_GROUPS.items()}
 # that most calls leave empty are looked at one by one only where any is filled.
 _MOSTLY_EMPTY = frozenset(
     {
-        *("reported_cost", "conversation_id", "prompt_hash", "billing_account", "project", "deployment"),
+        *(
+            "reported_cost",
+            "hinted_cost",
+            "conversation_id",
+            "prompt_hash",
+            "billing_account",
+            "project",
+            "deployment",
+        ),
         *("error_type", "denied_by"),
     }
 )

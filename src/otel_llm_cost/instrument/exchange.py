@@ -6,6 +6,7 @@ import copy
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.trace import get_current_span
@@ -14,13 +15,14 @@ from otel_llm_cost.core import faults, semconv
 from otel_llm_cost.core.background import background
 from otel_llm_cost.core.call import Call
 from otel_llm_cost.instrument import streams
-from otel_llm_cost.instrument.hosts import USAGE_ON_REQUEST, Target
+from otel_llm_cost.instrument.hosts import USAGE_ON_REQUEST, Target, provider_of_host
 from otel_llm_cost.instrument.payload import parse, plain
 from otel_llm_cost.instrument.request import price_terms
 from otel_llm_cost.instrument.sdk import Route, Sdk
 from otel_llm_cost.pipeline import Pipeline, Request, Run
 from otel_llm_cost.pricing import normalise
 from otel_llm_cost.pricing.normalise import families
+from otel_llm_cost.pricing.normalise.reported import hinted_cost
 from otel_llm_cost.pricing.sessions import OpenSessions
 
 ABORTED = "aborted"
@@ -32,6 +34,9 @@ NOT_SENT = "not_sent"
 """Usage flag: no connection was made, so the provider cannot have charged for it."""
 
 _sessions = OpenSessions()
+HINT = "x-litellm-response-cost"
+"""A gateway's own estimate of the call in USD (https://docs.litellm.ai/docs/proxy/response_headers)."""
+
 _refusing: set[str] = set()
 """Hosts that refused `stream_options`, and are not asked again."""
 
@@ -194,6 +199,8 @@ class Exchange(Request):
         """A good answer began. What is still to be read is watched while the user reads it."""
         self.is_answered = True
         try:
+            if _may_be_gateway(self._target.host):
+                self.run.call.hinted_cost = hinted_cost(response.headers.get(HINT))
             if self.stream or not response.is_closed:
                 self._tap = streams.watch(response, self, hide_usage=self._asked_usage)
         except Exception as error:  # noqa: BLE001
@@ -343,3 +350,9 @@ def _is_about_stream_options(error: BaseException) -> bool:
     return getattr(error, "status_code", None) in (400, 422) and (
         "stream_options" in text or "include_usage" in text
     )
+
+
+@lru_cache(maxsize=256)
+def _may_be_gateway(host: str) -> bool:
+    """Whether a host is nobody's whose answers we know; theirs are not searched for a gateway's header."""
+    return not provider_of_host(host, None)

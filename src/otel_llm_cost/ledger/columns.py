@@ -170,6 +170,7 @@ COLUMNS: tuple[Column, ...] = (
     _summed("cache_write_cost", MONEY, "Of effective: cache writes."),
     _summed("tools_cost", MONEY, "Of effective: tools and other fees."),
     _summed("reported_cost", MONEY, "What the provider said."),
+    _summed("hinted_cost", MONEY, "What a gateway estimated."),
     _summed("computed_cost", MONEY, "Our figure, where the provider's counts."),
     _summed("app_cost", MONEY, "What the app itself worked out."),
     Column("cost_status", WORD, "priced, partial, estimated, unpriced or reported.", value="status"),

@@ -217,16 +217,12 @@ class Entry:
     @property
     def reported_cost(self) -> Decimal | None:
         """What the provider said the call costs; None when it said nothing that is a number."""
-        text = self.call.reported_cost
-        if not text:
-            return None
-        try:
-            amount = Decimal(text)
-        except InvalidOperation:
-            return None
-        if not amount.is_finite() or amount.adjusted() > MOST_DIGITS:
-            return None
-        return to_decimal(from_text(amount))
+        return _told_amount(self.call.reported_cost)
+
+    @property
+    def hinted_cost(self) -> Decimal | None:
+        """What a gateway estimated; None when it said nothing that is a number."""
+        return _told_amount(self.call.hinted_cost)
 
     @property
     def computed_cost(self) -> Decimal | None:
@@ -252,6 +248,18 @@ class Entry:
 
 
 _WELL_KNOWN: Final = frozenset(WELL_KNOWN_TAGS)
+
+
+def _told_amount(text: str) -> Decimal | None:
+    if not text:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not amount.is_finite() or amount.adjusted() > MOST_DIGITS:
+        return None
+    return to_decimal(from_text(amount))
 
 
 def _within(number: Any, most: int) -> int:

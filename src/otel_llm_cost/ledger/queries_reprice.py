@@ -53,7 +53,8 @@ def _reported_drift(params: Mapping[str, Any]) -> Bound:
     sql = (
         "SELECT provider, model, count() AS n, sum(reported) AS told, sum(computed) AS worked_out, "
         "told - worked_out AS difference\nFROM\n(\n    SELECT provider, model, "
-        f"sum(reported_cost) AS reported, sum(computed_cost) AS computed\n    FROM {TABLE}\n    WHERE {in_range(text, params)}\n"
+        f"sum(reported_cost) AS reported, sum(computed_cost) AS computed\n    FROM {TABLE}\n"
+        f"    WHERE {in_range(text, params)}\n"
         "    GROUP BY call_id, provider, model\n"
         "    HAVING sum(calls) > 0 AND abs(reported - computed) * 200 > abs(reported)\n)\n"
         "GROUP BY provider, model\nORDER BY abs(difference) DESC, provider, model\nLIMIT 50"

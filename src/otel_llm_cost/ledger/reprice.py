@@ -46,7 +46,7 @@ NEEDED: Final = (
     *("call_id", "started_at", "booked_at", "kind", "span_id", "calls"),
     *("provider", "api", "operation", "model", "request_model", "response_model", "server_address"),
     *("deployment", "terms", "usage", "usage_source", "usage_flags", "usage_parts", "reported_cost"),
-    "cost_status",
+    *("hinted_cost", "cost_status"),
     *WORTH,
 )
 """What must be read of a row to judge its price."""
@@ -245,8 +245,11 @@ def _call(
 ) -> Call:
     """The call as pricing knows it: who and when as booked, what is known of its usage by now."""
     reported = _sum(row[at["reported_cost"]] for row in group)
-    if not reported and latest[at["cost_status"]] != "reported":
-        reported = None  # copies and what corrects them hold 0 where nothing was reported
+    hinted = _sum(row[at["hinted_cost"]] for row in group)
+    if len(group) > 1:  # copies and what corrects them hold 0 where nothing was told
+        hinted = hinted or None
+        if not reported and (hinted or latest[at["cost_status"]] != "reported"):
+            reported = None
     return Call(
         provider=base[at["provider"]],
         operation=base[at["operation"]],
@@ -263,6 +266,7 @@ def _call(
         parts=_parts(latest[at["usage_parts"]]),
         terms=latest[at["terms"]],
         reported_cost="" if reported is None else f"{reported:f}",
+        hinted_cost="" if hinted is None else f"{hinted:f}",
     )
 
 

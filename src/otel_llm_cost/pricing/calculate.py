@@ -39,7 +39,7 @@ def price(call: Call, price_list: PriceList) -> Cost:
         vector.plain
         and not vector.unpriced
         and call.usage
-        and not (call.parts or call.reported_cost or call.usage_flags)
+        and not (call.parts or call.reported_cost or call.hinted_cost or call.usage_flags)
         and call.usage_source != "estimated"
         and not vector.estimated
     ):
@@ -105,18 +105,20 @@ def lines(
 def _price_with_care(call: Call, vector: Vector, price_list: PriceList) -> Cost:
     """The same with everything that is rare: parts, contracts, reported money, estimates, gaps."""
     computed = _computed(call, vector, price_list)
-    if not call.reported_cost:
+    text = call.reported_cost
+    who = "the provider reported"
+    if not text and call.hinted_cost and price_list.trusts(call.server_address):
+        text, who = call.hinted_cost, "the trusted gateway told"
+    if not text:
         return computed
     try:
-        reported = from_text(call.reported_cost)
+        reported = from_text(text)
     except InvalidOperation:
         return computed
     ours = computed.effective_atto
     reason = computed.reason
     if ours is not None and abs(ours - reported) > DRIFT * reported:
-        reason = _join(
-            f"the provider reported {call.reported_cost} USD, computed {computed.exact} USD", reason
-        )
+        reason = _join(f"{who} {text} USD, computed {computed.exact} USD", reason)
     return Cost(
         status="reported",
         effective_atto=reported,

@@ -45,6 +45,7 @@ class PriceList:
         self._facts = facts
         self._version = version
         self._database: Database | None = None
+        self._gateways: frozenset[str] = frozenset()
         self._vectors: dict[Key, Vector] = {}
         self._others: dict[Key, list[Vector]] = {}
         self._lock = threading.Lock()
@@ -87,7 +88,13 @@ class PriceList:
             for name in ("prices", "contract", "providers")
             if (value := getattr(settings, name, None))
         }
-        return prices.plus(sections, "config") if sections else prices
+        gateways = frozenset(
+            host.strip().lower() for host in settings.trusted_gateways.split(",") if host.strip()
+        )
+        if sections or gateways:
+            prices = prices.plus(sections, "config")
+            prices._gateways = gateways
+        return prices
 
     @classmethod
     def of(cls, values: Mapping[str, Any], name: str = "prices") -> PriceList:
@@ -100,6 +107,7 @@ class PriceList:
         facts = self._facts + parse(values, Place(name, {}), "override")
         more = PriceList(facts, f"{self._version} + {name} {own}" if values else self._version)
         more._database = self._database
+        more._gateways = self._gateways
         return more
 
     @classmethod
@@ -115,6 +123,10 @@ class PriceList:
     def version(self) -> str:
         """Which data this is: the version of genai-prices, digests of the overlay and of your own prices."""
         return self._version
+
+    def trusts(self, host: str) -> bool:
+        """Whether the amounts that this gateway hints at count as reported ones."""
+        return host in self._gateways
 
     def own_models(self) -> list[tuple[str, str]]:
         """(provider, model) of every price that a user or a contract gives, patterns left out."""

@@ -55,3 +55,10 @@ def _openrouter(usage: Any, flags: list[str]) -> str:
             return ""
         total += Decimal(upstream)
     return to_text(from_text(total))
+
+
+def hinted_cost(header: str | None) -> str:
+    """The dollars that a gateway's header tells of, as exact text; empty when it is no amount."""
+    flags: list[str] = []
+    amount = quantity(header or None, "hinted cost", flags)
+    return "" if amount is None or flags else to_text(from_text(Decimal(amount)))
