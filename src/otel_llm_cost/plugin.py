@@ -79,6 +79,12 @@ class AnthropicInstrumentor(Instrumentor):
     sdk = "anthropic"
 
 
+class GoogleGenAIInstrumentor(Instrumentor):
+    """google-genai, Gemini API and Vertex AI."""
+
+    sdk = "google_genai"
+
+
 class GroqInstrumentor(Instrumentor):
     """groq."""
 

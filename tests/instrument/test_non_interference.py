@@ -59,16 +59,17 @@ def test_everything_that_is_returned_is_the_same(way: Way, mode: str, provider: 
     assert plain(without) == plain(with_us)
 
 
-STAINLESS = [sdk.modules[0] for sdk in SDKS.values() if sdk.family.endswith("stainless")]
-
-
 def test_uninstrument_restores_every_original() -> None:
+    points = [
+        point for sdk in SDKS.values() for point in importlib.import_module(sdk.family).points(sdk.package)
+    ]
+    owners = {(point.module, point.attribute.partition(".")[0]) for point in points}
+
     def functions() -> dict[str, Any]:
         return {
-            f"{module.__name__}.{kind.__name__}.{name}": function
-            for module in map(importlib.import_module, STAINLESS)
-            for kind in (module.BaseClient, module.SyncAPIClient, module.AsyncAPIClient)
-            for name, function in vars(kind).items()
+            f"{module}.{kind}.{name}": function
+            for module, kind in owners
+            for name, function in vars(getattr(importlib.import_module(module), kind)).items()
         }
 
     before = functions()

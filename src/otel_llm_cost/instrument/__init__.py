@@ -5,9 +5,19 @@
 
 from __future__ import annotations
 
-from otel_llm_cost.instrument import anthropic, cerebras, fireworks, groq, openai, together, writer
+from otel_llm_cost.instrument import (
+    anthropic,
+    cerebras,
+    fireworks,
+    google_genai,
+    groq,
+    openai,
+    together,
+    writer,
+)
 from otel_llm_cost.instrument.sdk import Sdk
 
 SDKS: dict[str, Sdk] = {
-    module.SDK.name: module.SDK for module in (openai, anthropic, groq, together, fireworks, cerebras, writer)
+    module.SDK.name: module.SDK
+    for module in (openai, anthropic, google_genai, groq, together, fireworks, cerebras, writer)
 }

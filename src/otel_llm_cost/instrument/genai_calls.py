@@ -41,14 +41,18 @@ def points(package: str) -> tuple[WrapPoint, ...]:
 class _Call:
     """One request on its way: the exchange, None where there is nothing to count, and what to send."""
 
-    def __init__(self, sdk: Sdk, pipeline: Pipeline, client: Any, args: tuple[Any, ...], stream: bool) -> None:
+    def __init__(
+        self, sdk: Sdk, pipeline: Pipeline, client: Any, args: tuple[Any, ...], stream: bool
+    ) -> None:
         self.exchange: GenaiExchange | None = None
         self.args = args
         try:
             route = sdk.route(args[1]) if len(args) > 2 else None
             if route is not None:
                 options = args[3] if len(args) > 3 else None
-                headers = options.get("headers") if isinstance(options, dict) else getattr(options, "headers", None)
+                headers = (
+                    options.get("headers") if isinstance(options, dict) else getattr(options, "headers", None)
+                )
                 asked = Asked(route, args[1], args[2], headers)
                 self.exchange = GenaiExchange(sdk, pipeline, client, asked, stream)
         except Exception as error:  # noqa: BLE001 - the user's call comes first
@@ -144,7 +148,9 @@ def _around_stream(original: Original, sdk: Sdk, pipeline: Pipeline) -> Original
     return request_streamed
 
 
-def _stream(original: Original, sdk: Sdk, pipeline: Pipeline, client: Any, args: tuple[Any, ...]) -> Iterator[Any]:
+def _stream(
+    original: Original, sdk: Sdk, pipeline: Pipeline, client: Any, args: tuple[Any, ...]
+) -> Iterator[Any]:
     """As lazy as the SDK's own generator: nothing is sent before the first chunk is asked for."""
     call = _Call(sdk, pipeline, client, args, True)
     exchange = call.exchange

@@ -170,7 +170,6 @@ def _target(base_url: str, vertex: bool, project: str, location: str, key: str) 
         provider="gcp.vertex_ai" if vertex else "gcp.gemini",
         host=host,
         port=url.port,
-        base_url=base_url,
         is_known=True,
         billing_account="",
         project=project,
