@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "collector"))
 
-from running import running
+from running import post, running
 
 from ledger_store import SECOND, a_call, a_row, ns
 from otel_llm_cost.core.cost import Cost
@@ -110,6 +110,18 @@ def test_with_a_living_collector_it_is_a_job_of_the_collector_at_its_prices(run:
         assert done.stdout.splitlines()[-1] == "3 corrections written", done.stderr
         assert collector.spend()[0]["effective_cost"] == "0.01564"
         assert json.loads(run("reprice", "--since", "7d", "--json", own=False).stdout)["written"] == 0
+
+
+def test_a_job_needs_the_token_and_sense(folder: Path) -> None:
+    with running(folder) as collector:
+        url = f"http://{collector.ui}/v1/jobs/reprice"
+        assert post(url, b"{}", {})[0] == 401
+        token = json.loads((folder / "collector.json").read_text())["token"]
+        headers = {"authorization": f"Bearer {token}"}
+        status, body = post(url, b'{"since": "yesterday"}', headers)
+        assert (status, b"this is no reprice job" in body) == (400, True)
+        status, body = post(url.replace("reprice", "drop"), b"{}", headers)
+        assert (status, json.loads(body)) == (400, {"error": "there is no job drop; there is reprice"})
 
 
 def test_a_wrong_period_and_an_empty_ledger_are_said_plainly(run: Run) -> None:

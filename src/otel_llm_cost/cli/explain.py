@@ -59,10 +59,14 @@ def explained(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "status": latest["cost_status"],
         "reason": latest["cost_reason"],
         "cost_usd": _text(sum(known, Decimal(0))) if is_known else None,
-        "price": {name: latest[f"price_{name}"] for name in ("id", "version", "source")},
+        "price": {
+            **{name: latest[f"price_{name}"] for name in ("id", "version", "source")},
+            **_held(first, latest),
+        },
         "components": components(latest["components"]),
-        **{f"{name}_cost_usd": _text(latest[f"{name}_cost"]) for name in ("list", "contracted")},
-        **{f"{name}_cost_usd": _text(first[f"{name}_cost"]) for name in ("reported", "computed", "app")},
+        **{f"{name}_cost_usd": _text(_total(rows, f"{name}_cost")) for name in ("list", "contracted")},
+        "computed_cost_usd": _text(_total(rows, "computed_cost")) if _is_reported(latest) else None,
+        **{f"{name}_cost_usd": _text(first[f"{name}_cost"]) for name in ("reported", "hinted", "app")},
         "error_type": first["error_type"],
         "denied_by": first["denied_by"],
         "rule": first["rule"],
@@ -73,12 +77,43 @@ def explained(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _held(first: Mapping[str, Any], latest: Mapping[str, Any]) -> dict[str, str | None]:
+    """From when to when the price entry held; nothing where it was another price list's than the present."""
+    listed = PriceList.of_settings(config.load())
+    if not latest["price_id"] or latest["price_version"] != listed.version:
+        return {}
+    vector = listed.vector(
+        Call(
+            provider=latest["provider"],
+            request_model=latest["model"],
+            started_at=nanoseconds(first["started_at"]),
+            terms=dict(latest["terms"]),
+        )
+    )
+    if vector.price_id != latest["price_id"]:
+        return {}
+    return {
+        name: None if moment <= 1 or moment >= FOREVER else instant(moment).isoformat()
+        for name, moment in (("from", vector.valid_from), ("until", vector.valid_until))
+    }
+
+
 _WHO = ("team", "feature", "environment", "customer_id", "service")
 _WHAT = ("provider", "model", "request_model", "operation", "response_id")
 
 
 def _is_call(rows: Sequence[Mapping[str, Any]]) -> bool:
     return any(row["calls"] > 0 for row in rows)
+
+
+def _is_reported(row: Mapping[str, Any]) -> bool:
+    return bool(row["cost_status"] == "reported")
+
+
+def _total(rows: Sequence[Mapping[str, Any]], column: str) -> Decimal | None:
+    """The call's amount: each correction has a difference."""
+    known = [row[column] for row in rows if row[column] is not None]
+    return sum(known, Decimal(0)) if known else None
 
 
 def _usage(rows: Sequence[Mapping[str, Any]]) -> dict[str, Decimal]:
@@ -160,6 +195,7 @@ _BESIDE = (
     ("list", "At list price"),
     ("contracted", "At your rates"),
     ("reported", "The provider said"),
+    ("hinted", "The gateway estimated"),
     ("computed", "By our price list"),
     ("app", "The app said"),
 )
@@ -170,7 +206,12 @@ def _price_lines(what: Mapping[str, Any]) -> list[str]:
     if not price["id"]:
         return []
     version = f", version {price['version']}" if price["version"] else ""
-    return [f"Price {price['id']} from {price['source'] or 'an unknown source'}{version}", ""]
+    lines = [f"Price {price['id']} from {price['source'] or 'an unknown source'}{version}"]
+    if "from" in price:
+        lines.append(
+            f"in force from {price['from'] or 'the first'} until {price['until'] or 'further notice'}"
+        )
+    return [*lines, ""]
 
 
 def _arithmetic(lines: Sequence[Mapping[str, Any]]) -> list[str]:
