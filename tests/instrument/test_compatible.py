@@ -87,6 +87,40 @@ def test_fireworks_speaks_anthropics_format_too(telemetry: Telemetry) -> None:
     assert attributes[semconv.COST_EXACT] == "0.0001"  # 1000 x 0.07 + 100 x 0.3 per million
 
 
+LEGACY = {
+    "id": "t1",
+    "object": "text_completion",
+    "created": 1,
+    "model": "llama-3.3-70b",
+    "system_fingerprint": "f",
+}
+
+
+def test_a_legacy_stream_of_cerebras_is_asked_for_usage_and_the_user_does_not_see_it(
+    telemetry: Telemetry,
+) -> None:
+    asked: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        text = {"choices": [{"index": 0, "text": "hello", "finish_reason": "stop"}]}
+        usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+        events = [LEGACY | text, LEGACY | {"choices": [], "usage": usage}]
+        lines = [f"data: {json.dumps(event)}\n\n" for event in events]
+        return httpx.Response(
+            200, headers={"content-type": "text/event-stream"}, text="".join([*lines, "data: [DONE]\n\n"])
+        )
+
+    transport = httpx.Client(transport=httpx.MockTransport(answer))
+    sdk = CLIENTS["cerebras"][0](api_key="k", http_client=transport)
+    chunks = list(sdk.completions.create(model="llama-3.3-70b", prompt="parcel", stream=True))
+    assert asked[0]["stream_options"] == {"include_usage": True}
+    assert [chunk.choices[0].text for chunk in chunks] == ["hello"]
+    attributes = dict(telemetry.only.attributes or {})
+    assert attributes[semconv.OPERATION] == "text_completion"
+    assert attributes[semconv.COST_EXACT] == "0.00097"  # 1000 x 0.85 + 100 x 1.2 per million
+
+
 # What a client of the openai SDK is pointed at, and who that is (sdks' and providers' documentation).
 BASES = (
     ("https://api.openai.com/v1", "openai"),

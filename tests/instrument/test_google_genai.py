@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from google import genai
 from google.genai import errors, types
 
+from otel_llm_cost import wiring
 from otel_llm_cost.core import semconv
+from otel_llm_cost.core.errors import CallDenied
 from otel_llm_cost.instrument.genai_exchange import model_of
+from otel_llm_cost.pipeline import Pipeline, Policy, Run
 
 from .conftest import Telemetry
 from .gemini import MODEL, USAGE, USD, Gemini, body, call_of, serving
@@ -280,6 +284,51 @@ def test_what_is_returned_is_the_same_as_without_us(gemini: Gemini, make: Any, t
     assert answer.usage_metadata.prompt_token_count == USAGE["promptTokenCount"]
     assert gemini.requests[0][1]["contents"][0]["parts"] == [{"text": ASK}]
     assert telemetry.only
+
+
+class Deny(Policy):
+    """Refuses every call."""
+
+    def enter(self, run: Run) -> Any:
+        raise CallDenied("no")
+
+
+class Change(Policy):
+    """Another model, and less of an answer."""
+
+    def enter(self, run: Run) -> Any:
+        assert run.request is not None
+        run.request.change(model="gemini-2.5-flash-lite", max_output_tokens=7)
+
+
+@contextmanager
+def under(policy: Policy) -> Iterator[None]:
+    wiring.instrument_sdk("google_genai", pipeline=Pipeline((policy,)))
+    try:
+        yield
+    finally:
+        wiring.uninstrument_sdk("google_genai")
+
+
+@both
+@every_way
+def test_a_refused_call_is_not_sent_and_the_caller_is_told(
+    mode: str, way: str, gemini: Gemini, make: Any
+) -> None:
+    with under(Deny()), pytest.raises(CallDenied):
+        run(mode, make(), way)
+    assert gemini.requests == []
+
+
+@both
+@every_way
+def test_what_a_policy_changes_of_a_request_is_sent(mode: str, way: str, gemini: Gemini, make: Any) -> None:
+    with under(Change()):
+        run(mode, make(), way)
+    ((path, sent),) = gemini.requests
+    assert "/models/gemini-2.5-flash-lite:" in path
+    assert ("alt=sse" in path) is ("stream" in way)
+    assert sent["generationConfig"]["maxOutputTokens"] == 7
 
 
 @pytest.mark.parametrize(

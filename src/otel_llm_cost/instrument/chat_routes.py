@@ -13,4 +13,5 @@ CHAT = Route("chat", "chat.completions", ends=_DONE, deltas=("content", "reasoni
 CHAT_IF_ASKED = replace(CHAT, asks_usage=True)
 """Chat of a provider whose streams tell usage only where `stream_options` ask for it."""
 TEXT = Route("text_completion", "completions", ends=_DONE, deltas=("text",))
+TEXT_IF_ASKED = replace(TEXT, asks_usage=True)
 EMBEDDINGS = Route("embeddings", "embeddings")
