@@ -112,7 +112,8 @@ class Run:
             return
         self.is_last = True
         self._leave()
-        self.request = None  # who made the request holds this run: let go, so that neither waits for the collector
+        # Who made the request holds this run: let go, so that neither waits for the garbage collector.
+        self.request = None
 
     def _leave(self) -> None:
         exits = self._exits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from otel_llm_cost.cli.options import read_moment
 from otel_llm_cost.core.cost import Cost
 from otel_llm_cost.core.usage import Usage
 from otel_llm_cost.ledger import Row
+from otel_llm_cost.pricing import PriceList
 from otel_llm_cost.sinks.clickhouse import ClickHouseSink
 
 Run = Callable[..., tuple[int, str, str]]
@@ -269,6 +271,15 @@ def test_explain_shows_the_entry_its_source_and_the_arithmetic(run: Run) -> None
         "Cost: 0.00352 USD (priced)",
         "Usage from: provider",
     ]
+
+
+def test_explain_says_when_the_entry_held_if_the_price_list_is_still_the_same(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PriceList, "version", "2026-11-20")
+    lines = run("explain", "first")[1].splitlines()
+    assert lines[4].startswith("Price openai/gpt-4o from genai-prices")
+    assert re.fullmatch(r"in force from (the first|20\S+) until (further notice|20\S+)", lines[5])
 
 
 def test_explain_in_json_adds_up(run: Run) -> None:

@@ -10,9 +10,14 @@ from typing import Any
 
 import click
 
+from otel_llm_cost import config
 from otel_llm_cost.cli.options import JSON, TEXT, format_options, store_of, store_option
+from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.errors import LLMCostError
 from otel_llm_cost.ledger.queries import COSTS, SUMS
+from otel_llm_cost.pricing import PriceList
+from otel_llm_cost.pricing.calendar import instant, nanoseconds
+from otel_llm_cost.pricing.vector import FOREVER
 from otel_llm_cost.sinks import open_ledger
 from otel_llm_cost.sinks.wire import decimal_text
 
@@ -85,7 +90,10 @@ def _held(first: Mapping[str, Any], latest: Mapping[str, Any]) -> dict[str, str 
     vector = listed.vector(
         Call(
             provider=latest["provider"],
-            request_model=latest["model"],
+            request_model=latest["request_model"],
+            response_model=latest["model"],
+            deployment=latest["deployment"],
+            server_address=latest["server_address"],
             started_at=nanoseconds(first["started_at"]),
             terms=dict(latest["terms"]),
         )
