@@ -172,6 +172,9 @@ def judge(
             continue
         amounts, changed = [], False
         for place, value in zip(worth_at, now, strict=True):
+            if len(group) == 1 and value is not None and value == base[place]:
+                amounts.append(0)  # most columns of most calls, and the general way takes 4 µs
+                continue
             amount, differs = difference(value, [row[place] for row in group])
             amounts.append(amount)
             changed = changed or differs
@@ -297,7 +300,8 @@ def _parts(text: str) -> tuple[Part, ...]:
 def _count(
     outcome: Outcome, base: Sequence[Any], group: list[Sequence[Any]], entry: Entry, at: Mapping[str, int]
 ) -> None:
-    key = (f"{base[at['started_at']]:%Y-%m}", base[at["provider"]], base[at["model"]])
+    started = base[at["started_at"]]
+    key = (f"{started.year:04}-{started.month:02}", base[at["provider"]], base[at["model"]])
     was_unpriced = sum(row[at["unpriced_calls"]] for row in group) > 0
     before = _sum(row[at["effective_cost"]] for row in group)
     outcome.differences.setdefault(key, Difference()).__iadd__(
