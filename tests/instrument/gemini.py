@@ -123,6 +123,8 @@ def serving() -> Iterator[Gemini]:
 def part_of(answer: dict[str, Any], number: int, of: int) -> dict[str, Any]:
     """One chunk: running totals, and the reason to stop in the last one only."""
     last = number == of - 1
+    if of == 1:
+        return answer
     usage = dict(answer["usageMetadata"])
     if not last:
         usage["candidatesTokenCount"] = usage["candidatesTokenCount"] * (number + 1) // of

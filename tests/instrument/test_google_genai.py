@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -21,8 +21,11 @@ from otel_llm_cost.pipeline import Pipeline, Policy, Run
 from .conftest import Telemetry
 from .gemini import MODEL, USAGE, USD, Gemini, body, call_of, serving
 
-# The SDK subclasses aiohttp's session, which aiohttp advises against.
-pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")
+# The SDK subclasses aiohttp's session, and its older versions name a parameter of tenacity as it was.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The 'initial' parameter:DeprecationWarning"),
+]
 
 RETRY = types.HttpRetryOptions(attempts=3, initial_delay=0.01, max_delay=0.02)
 
@@ -268,6 +271,22 @@ def test_counting_tokens_is_free(gemini: Gemini, make: Any, telemetry: Telemetry
     gemini.answers.append({"totalTokens": 5})
     make().models.count_tokens(model=MODEL, contents=ASK)
     assert telemetry.calls == []
+
+
+@both
+@pytest.mark.parametrize("way", ["plain", "stream"])
+@pytest.mark.parametrize("usage", [None, 7, [], "no", {}])
+def test_an_answer_without_sense_in_its_usage_is_an_estimate_and_the_user_gets_it(
+    usage: Any, way: str, mode: str, gemini: Gemini, make: Any, telemetry: Telemetry
+) -> None:
+    gemini.answers.append(body(usageMetadata=usage))
+    gemini.chunks = 1
+    with suppress(ValueError):  # the SDK's own model refuses some of these, with us and without
+        run(mode, make(), way)
+    attributes = dict(telemetry.only.attributes or {})
+    assert attributes["llm_cost.usage.source"] == "estimated"
+    assert attributes[semconv.COST_STATUS] == "estimated"
+    assert attributes[semconv.INPUT_TOKENS] > 0
 
 
 def test_limits_and_keys_are_kept(gemini: Gemini, make: Any, telemetry: Telemetry) -> None:
