@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx2
 import openai
+from opentelemetry.context import attach, detach
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanKind, set_span_in_context
 
 from otel_llm_cost import wiring
 
@@ -110,6 +112,25 @@ class Rig:
         meter_provider = MeterProvider([InMemoryMetricReader()]) if metrics else NoOpMeterProvider()
         wiring.instrument_sdk("openai", tracer_provider=self.tracer_provider, meter_provider=meter_provider)
         self.instrumented = openai.OpenAI(api_key="k", http_client=self._http())
+
+    def bare_span_client(self) -> openai.OpenAI:
+        """A client whose every request makes one span with 15 attributes and does nothing else."""
+        tracer = self.tracer_provider.get_tracer("floor")
+        asked, told = ({f"{kind}{n}": "text" for n in range(count)} for kind, count in (("a", 4), ("b", 11)))
+        original = type(self.plain).request
+
+        def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+            span = tracer.start_span("chat gpt-4o", kind=SpanKind.CLIENT, attributes=asked)
+            token = attach(set_span_in_context(span))
+            try:
+                return original(client, *args, **kwargs)
+            finally:
+                detach(token)
+                span.set_attributes(told)
+                span.end()
+
+        kind = type("OpenAI", (type(self.plain),), {"request": request})
+        return kind(api_key="k", http_client=self._http())
 
     def close(self) -> None:
         """Give everything back."""

@@ -13,7 +13,14 @@ from opentelemetry import trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESS
 from opentelemetry.context import attach, detach, set_value
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 
 import otel_llm_cost
 from otel_llm_cost.core import semconv
@@ -254,6 +261,41 @@ def test_a_call_whose_span_is_not_sampled_leaves_as_a_record(sampler: Any, provi
     ]
     assert all(record["llm_cost.team"] == "search" for record in telemetry.records)
     counting.close()
+
+
+class ByModel(Sampler):
+    """A sampler of the app's own, which decides by what is asked."""
+
+    def should_sample(self, parent_context: Any, trace_id: int, name: str, *args: Any, **more: Any) -> Any:
+        attributes = more.get("attributes", args[1] if len(args) > 1 else None) or {}
+        wanted = attributes.get(semconv.REQUEST_MODEL) == "gpt-4o-mini" and attributes["server.address"]
+        return SamplingResult(Decision.RECORD_AND_SAMPLE if wanted else Decision.DROP)
+
+    def get_description(self) -> str:
+        return "ByModel"
+
+
+def test_a_sampler_of_your_own_sees_what_is_asked(provider: Provider) -> None:
+    counting = instrumented(ByModel())
+    telemetry = next(counting)
+    for model in ("gpt-4o-mini", "gpt-4o"):
+        client("openai", provider).chat.completions.create(model=model, messages=ASK)
+    assert [span.name for span in telemetry.spans] == ["chat gpt-4o-mini"]
+    assert [record[semconv.REQUEST_MODEL] for record in telemetry.records] == ["gpt-4o"]
+    counting.close()
+
+
+def test_a_span_has_its_first_attributes_while_the_call_runs(telemetry: Telemetry) -> None:
+    seen: list[Any] = []
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        seen.append(dict(trace.get_current_span().attributes or {}))  # type: ignore[attr-defined]
+        return httpx2.Response(200, json=ANSWER)
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    openai.OpenAI(api_key="k", http_client=http).chat.completions.create(**CHAT)
+    assert seen[0][semconv.REQUEST_MODEL] == "gpt-4o-mini"
+    assert telemetry.only.name == "chat gpt-4o-mini"
 
 
 def test_a_record_goes_beside_the_span_when_asked(

@@ -7,6 +7,12 @@ from typing import Any, Literal
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_current
+from opentelemetry.sdk.trace.sampling import (
+    ParentBased,
+    ParentBasedTraceIdRatio,
+    StaticSampler,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from otel_llm_cost.core import semconv
@@ -36,6 +42,8 @@ class Trace(Policy):
         self._tracer = tracer
         self._emit = emit
         self._always = record == "always"
+        self._sampler: Any = None
+        self._is_plain = False
 
     def enter(self, run: Run) -> Exit | None:
         if run.span is not None:  # an attempt after the first lives in the same span
@@ -51,15 +59,29 @@ class Trace(Policy):
             attributes["server.address"] = call.server_address
         if call.server_port is not None:
             attributes["server.port"] = call.server_port
+        at_start = self._look_at_start()
         run.span = self._tracer.start_span(
             f"{call.operation} {call.request_model}" if call.request_model else call.operation,
             context,
             SpanKind.CLIENT,
-            attributes,
+            attributes if at_start else None,
             start_time=call.started_at,
         )
+        if not at_start and run.span.is_recording():
+            put_attributes(run.span, attributes)
         run.context = without_baggage(set_span_in_context(run.span, context))
         return self.leave
+
+    def _look_at_start(self) -> bool:
+        """Whether the attributes a span starts with decide anything: not for the SDK's own samplers.
+
+        Handing them over at the start goes through the SDK's checks, which cost a fifth of the span.
+        """
+        if self._sampler is None:
+            tracer = getattr(self._tracer, "_real_tracer", None) or self._tracer
+            self._sampler = getattr(tracer, "sampler", None)
+            self._is_plain = _ignores_attributes(self._sampler)
+        return not self._is_plain
 
     def leave(self, run: Run) -> None:
         call = run.call
@@ -78,6 +100,12 @@ class Trace(Policy):
         if self._always or not recording:
             self._emit(call, run.context)
         span.end(call.ended_at)
+
+
+def _ignores_attributes(sampler: Any) -> bool:
+    if type(sampler) in (ParentBased, ParentBasedTraceIdRatio):
+        return _ignores_attributes(sampler._root)
+    return type(sampler) in (StaticSampler, TraceIdRatioBased)
 
 
 def put_attributes(span: Any, attributes: dict[str, Any]) -> None:
