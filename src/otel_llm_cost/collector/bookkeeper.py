@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from otel_llm_cost.collector.changes import Ledger, correct, telling
 from otel_llm_cost.collector.decode import Decoder
-from otel_llm_cost.collector.recognise import Decision, Recogniser, Statement
+from otel_llm_cost.collector.recognise import Recogniser, Statement
 from otel_llm_cost.collector.spool import Claim, Request
 from otel_llm_cost.core.call import Call
 from otel_llm_cost.core.cost import Cost
-from otel_llm_cost.ledger import Booking, Row, kind_of, row
+from otel_llm_cost.ledger import Booking, Row
+from otel_llm_cost.ledger.book import book
 from otel_llm_cost.normalise import Billable, Emitted, Normaliser, Passed
 from otel_llm_cost.normalise.identity import call_id_of
 
@@ -76,11 +77,22 @@ class Bookkeeper:
         tellings: dict[int, str] = {}
         for billable, number, decision in zip(billables, numbers, verdict.decisions, strict=True):
             try:
-                one_row = self._row(billable, decision, claim.batch_id, number, booked_at, prepared)
+                one_row = book(
+                    billable,
+                    self._price,
+                    batch_id=claim.batch_id,
+                    row_no=number,
+                    booked_at=booked_at,
+                    dedupe_key=decision.key,
+                    duplicate_of=decision.duplicate_of,
+                )
             except Exception as error:  # noqa: BLE001 - same
                 prepared.rejected.append((billable.source, f"{type(error).__name__}: {error}"))
                 continue
             prepared.rows.append(one_row)
+            cost = billable.call.cost
+            prepared.duplicates += bool(decision.duplicate_of)
+            prepared.unpriced += cost is not None and cost.effective_atto is None
             if decision.duplicate_of and not decision.copy.failed:
                 tellings[decision.copy.number] = telling(billable)
         for change in verdict.changes:
@@ -96,42 +108,3 @@ class Bookkeeper:
     def _emitted(self, requests: Sequence[Request]) -> Iterator[Emitted]:
         for request in requests:
             yield from self._decoder.decode(request.signal, request.body, request.received_at)
-
-    def _row(
-        self,
-        billable: Billable,
-        decision: Decision,
-        batch_id: str,
-        row_no: int,
-        booked_at: int,
-        prepared: Prepared,
-    ) -> Row:
-        call, source = billable.call, billable.source
-        app_cost = call.cost
-        kind = "duplicate" if decision.duplicate_of else kind_of(call)
-        call.cost = self._price(call) if kind == "usage" else None
-        if kind == "duplicate":
-            prepared.duplicates += 1
-        elif call.cost is not None and call.cost.effective_atto is None:
-            prepared.unpriced += 1
-        return row(
-            call,
-            Booking(
-                batch_id=batch_id,
-                row_no=row_no,
-                booked_at=booked_at,
-                kind=kind,
-                service=billable.service,
-                trace_id=source.trace_id,
-                span_id=source.span_id,
-                parent_span_id=source.parent_span_id,
-                session_id=str(source.attributes.get("session.id", "")),
-                dedupe_key=decision.key,
-                duplicate_of=decision.duplicate_of,
-                emitter=source.scope,
-                emitter_version=source.scope_version,
-                signal="log" if source.is_record else "span",
-                rule=billable.rule,
-                app_cost=app_cost,
-            ),
-        )
