@@ -48,7 +48,12 @@ def _finding(status: Status) -> Finding:
     if status.state != "on":
         why = status.reason or "nothing of it could be wrapped"
         return Finding(
-            AREA, status.sdk, "problem", f"not counted: {why}", f"pip install -U {SDKS[status.sdk].installs}", details
+            AREA,
+            status.sdk,
+            "problem",
+            f"not counted: {why}",
+            f"pip install -U {SDKS[status.sdk].installs}",
+            details,
         )
     places = f"{status.version}, wrapped at {len(status.wrapped)} places"
     if status.skipped:
