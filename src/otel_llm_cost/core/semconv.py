@@ -107,8 +107,8 @@ _USAGE_NAMES: dict[str, str | None] = {
 _COST_NAMES = {unit: COST + group for unit, group in COST_GROUPS.items()}
 
 
-# Every call passes here, between two real ones and so with cold caches: fields are fetched in one go, and those
-# that most calls leave empty are looked at one by one only where any is filled.
+# Every call passes here, between two real ones and so with cold caches: fields are fetched in one go, and
+# those that most calls leave empty are looked at one by one only where any is filled.
 _MOSTLY_EMPTY = frozenset(
     {
         *(
