@@ -234,6 +234,7 @@ async def test_a_cancelled_call_is_recorded_once(way: Way, provider: Provider, t
     span = telemetry.only
     assert span.attributes is not None
     assert span.attributes["error.type"] == "CancelledError"
+    assert span.attributes[semconv.USAGE_FLAGS] == ("maybe_billed",)
 
 
 @every_stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -27,7 +28,7 @@ from otel_llm_cost.pipeline import Pipeline, Policy, Run
 
 from .conftest import Telemetry
 from .test_facts import ANSWER, in_memory
-from .ways import CHAT, async_client, client
+from .ways import CHAT, MESSAGE, async_client, client
 
 
 class Broken(Policy):
@@ -425,3 +426,44 @@ def test_force_flush_of_the_provider_brings_dropped_streams(provider: Provider) 
     )
     assert out.splitlines()[0].endswith("chat gpt-4o-mini estimated")
     assert out.splitlines()[1] == "flushed"
+
+
+def test_a_connection_that_never_came_about_cost_nothing_and_one_that_broke_may_have(
+    provider: Provider, telemetry: Telemetry
+) -> None:
+    with pytest.raises(openai.APIConnectionError):
+        openai.OpenAI(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=0).embeddings.create(
+            model="text-embedding-3-small", input="x"
+        )
+    with pytest.raises(openai.APIConnectionError):
+        client("openai", provider, max_retries=0).chat.completions.create(
+            **CHAT, extra_headers={"x-demo-script": "dies=yes"}
+        )
+    assert [call.usage_flags for call in telemetry.calls] == [("not_sent",), ("maybe_billed",)]
+    assert [call.cost for call in telemetry.calls] == [None, None]
+
+
+def test_calls_and_streams_leave_nothing_to_the_garbage_collector(
+    provider: Provider, telemetry: Telemetry
+) -> None:
+    sdk = client("anthropic", provider)  # whose own streams are free of cycles
+
+    def make() -> None:
+        for stream in (False, True):
+            answer = sdk.messages.create(**MESSAGE, stream=stream)
+            if stream:
+                list(answer)
+
+    make()
+    telemetry.settle()
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        make()
+        telemetry.settle()
+        gc.collect()
+        ours = [kept for kept in gc.garbage if type(kept).__module__.startswith("otel_llm_cost")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert ours == []

@@ -164,6 +164,8 @@ class Exchange(Request):
 
     def failed(self, error: BaseException) -> bool:
         """The SDK call raised; whether to send it again without what we added to it."""
+        if self.run.call.denied_by:  # it was recorded when it was denied
+            return False
         try:
             if self._tap is not None:
                 self._tap.fail(error)
@@ -190,7 +192,7 @@ class Exchange(Request):
             call.request_id = request_id
         if _is_unsent(error):
             call.usage_flags = (*call.usage_flags, NOT_SENT)
-        elif error is not None and any("Timeout" in kind.__name__ for kind in type(error).__mro__):
+        elif call.status_code is None and not call.usage and self.attempts:
             call.usage_flags = (*call.usage_flags, MAYBE_BILLED)
 
     # the answer

@@ -86,7 +86,7 @@ class ChunkTap(Tap):
         event = parse(body.encode()) if isinstance(body, str) else None
         if event is None or not isinstance(body, str):
             return
-        self.state = normalise.fold(self.exchange.route.api, self.state, event)
+        self.state = normalise.fold(self.route.api, self.state, event)
         if "finishReason" in body or "promptFeedback" in body:
             self.is_finished = self.is_finished or _is_final(event)
         if len(body) <= self._room:  # for an estimate, should the stream end early

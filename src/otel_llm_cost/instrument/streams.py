@@ -35,23 +35,25 @@ class Tap:
     """
 
     __slots__ = (
+        "_exchange",
         "_over",
         "chunks",
         "ended_at",
         "error",
         "events",
-        "exchange",
         "first_chunk_at",
         "hiding",
         "is_complete",
         "is_events",
         "last_seen",
+        "route",
         "sample",
         "state",
     )
 
     def __init__(self, exchange: Exchange, hide_usage: bool) -> None:
-        self.exchange = exchange
+        self.route = exchange.route
+        self._exchange: Exchange | None = exchange
         self.chunks: list[bytes] = []
         self.sample = b""
         self.events = 0
@@ -86,7 +88,7 @@ class Tap:
         return watched.KEPT
 
     def _digest(self, block: bytes) -> None:
-        api = self.exchange.route.api
+        api = self.route.api
         for event in sse.telling(block, is_first=self.state is None):
             self.state = normalise.fold(api, self.state, event)
 
@@ -109,7 +111,7 @@ class Tap:
             return
         block = b"".join(self.chunks)
         self.chunks = [block]
-        ends = self.exchange.route.ends
+        ends = self.route.ends
         self.is_complete = self.error is None and (
             sse.is_over(block, ends) if self.is_events and ends else at_end_of_body
         )
@@ -139,7 +141,10 @@ class Tap:
             self.chunks.clear()
         except Exception as error:  # noqa: BLE001
             faults.report("reading a stream", error)
-        self.exchange.ended(self)
+        exchange, self._exchange = self._exchange, None  # it holds us: neither waits for the collector
+        if exchange is not None:
+            exchange.ended(self)
+        self.error = None
 
 
 def watch(response: Any, exchange: Exchange, *, hide_usage: bool) -> Tap:
