@@ -27,7 +27,8 @@ class Collector:
         command = [sys.executable, "-m", "otel_llm_cost.cli", "collector", "--store", self.store]
         command += ["--grpc-port", "0", "--http-port", "0", "--ui-port", "0"]
         command += ["--config", str(config.resolve())] if config is not None else []
-        process = Started("collector", command, environment(), folder)
+        # The engine leaves its scratch folder behind when it is ended while it starts: let it go with ours.
+        process = Started("collector", command, environment() | {"TMPDIR": str(folder)}, folder)
         ends.callback(process.end)
         ready = process.line("ready ", _START_S)
         self.pid = process.pid
