@@ -39,7 +39,9 @@ def _processes(folder: Path) -> list[str]:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
-        if f"TMPDIR={folder}".encode() in environment and command:
+        # The collector's is a folder below.
+        ours = any(setting.startswith(f"TMPDIR={folder}".encode()) for setting in environment)
+        if ours and command:
             found.append(f"{process.name}: {command}")
     return found
 
